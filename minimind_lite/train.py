@@ -1,0 +1,351 @@
+"""The training loop: pretraining and fine-tuning differ by their data, not by their code.
+
+One optimizer step is one *window* of micro-batches. `accumulate_gradients` gives the window's
+exact gradient, `train` does the rest: clip, schedule, step, log, save, resume.
+"""
+
+import json
+import math
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm.auto import tqdm
+
+from minimind_lite.checkpoint import read_json, read_tensors, replacing, write_json
+from minimind_lite.data import IGNORE
+
+
+@dataclass
+class TrainConfig:
+    """How to train. Steps are optimizer steps; rates are per optimizer step."""
+
+    total_steps: int = 1000
+    max_lr: float = 1e-3
+    min_lr: float = 1e-4
+    warmup_steps: int = 50
+    weight_decay: float = 0.1
+    beta1: float = 0.9
+    beta2: float = 0.95
+    max_grad_norm: float = 1.0
+    sequence_length: int = 256
+    micro_batch_size: int = 16
+    accumulation_steps: int = 1
+    seed: int = 0
+    save_every: int = 200
+    number_format: str = "auto"  # "float32", "bfloat16", or "auto": the faster on this machine
+
+    def __post_init__(self):
+        if self.number_format not in ("auto", "float32", "bfloat16"):
+            raise ValueError(
+                f"number_format is {self.number_format!r}: choose auto, float32 or bfloat16."
+            )
+        for name in ("total_steps", "sequence_length", "micro_batch_size", "accumulation_steps", "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}.")
+
+
+def learning_rate(
+    step: int, *, max_lr: float, min_lr: float, warmup_steps: int, total_steps: int
+) -> float:
+    """Linear warm-up from 0, then a half cosine down to min_lr (Loshchilov & Hutter, 2017).
+
+    step counts optimizer steps from 0; max_lr is reached at warmup_steps, min_lr at total_steps.
+
+    >>> [learning_rate(s, max_lr=8, min_lr=2, warmup_steps=2, total_steps=6) for s in (0, 1, 2, 4, 6)]
+    [0.0, 4.0, 8.0, 5.0, 2.0]
+    """
+    if step < warmup_steps:
+        return max_lr * step / warmup_steps
+    if step >= total_steps:
+        return float(min_lr)
+    progress = (step - warmup_steps) / (total_steps - warmup_steps)
+    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def accumulate_gradients(model: nn.Module, micro_batches: list, number_format=torch.float32) -> float:
+    """Leave in .grad the gradient of the window's loss, and return that loss in nats a target.
+
+    The loss is (sum of cross-entropy) / (number of targets) over all micro-batches of the window
+    and all processes, however the samples are split among them. micro_batches: non-empty list of
+    (input_ids, labels) or (input_ids, labels, segment_ids), each [batch, seq], labels already
+    shifted by one, -100 where there is no target. A window without any target leaves gradients
+    of zero and returns 0. Raises ValueError for an empty list.
+    """
+    if not micro_batches:
+        raise ValueError("a window needs at least one micro-batch, if only one without targets.")
+    device = next(model.parameters()).device
+    targets = sum(int((labels != IGNORE).sum()) for _, labels, *_ in micro_batches)
+    targets, world_size = all_reduce_sum(targets, device), processes()
+    model.zero_grad(set_to_none=True)
+    total = torch.zeros((), dtype=torch.float64)
+    for index, micro_batch in enumerate(micro_batches):
+        last = index == len(micro_batches) - 1
+        if isinstance(model, DistributedDataParallel):
+            model.require_backward_grad_sync = last  # talk to the other processes once a step
+        loss = summed_cross_entropy(model, micro_batch, device, number_format)
+        # DDP averages over processes; we want their sum, hence the factor world_size.
+        (loss * (world_size / max(targets, 1))).backward()
+        total += loss.detach().double().cpu()
+    return all_reduce_sum(total.item(), device) / max(targets, 1)
+
+
+def summed_cross_entropy(model, micro_batch, device, number_format=torch.float32):
+    """The sum of -ln p(label) over the targets of one micro-batch, in nats."""
+    input_ids, labels, *segments = (t if t is None else t.to(device) for t in micro_batch)
+    named = {"segment_ids": segments[0]} if segments and segments[0] is not None else {}
+    with torch.autocast(device.type, number_format, enabled=number_format == torch.bfloat16):
+        logits = model(input_ids, **named)  # [batch, seq, vocab]
+    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="sum")
+
+
+def processes() -> int:
+    """How many processes train together (1 outside torchrun)."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def all_reduce_sum(value: float, device) -> float:
+    """The sum of a number over all processes."""
+    if processes() == 1:
+        return value
+    total = torch.tensor(value, dtype=torch.float64, device=device)
+    dist.all_reduce(total)
+    return total.item()
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW with weight decay on matrices only: pulling a norm's scale to 0 makes no sense."""
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    vectors = [p for p in model.parameters() if p.dim() < 2]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=(config.beta1, config.beta2), fused=True)
+
+
+def pick_device() -> torch.device:
+    """The GPU of this process if there is one, else Apple's, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def pick_number_format(model: nn.Module, micro_batch, device: torch.device) -> torch.dtype:
+    """bfloat16 if it makes a forward and backward pass at least a tenth faster here, by a timing."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if device.type != "cpu":
+        return torch.float32
+    fastest = {}
+    for number_format in (torch.float32, torch.bfloat16):
+        times = []
+        for _ in range(4):
+            began = time.perf_counter()
+            summed_cross_entropy(model, micro_batch, device, number_format).backward()
+            times.append(time.perf_counter() - began)
+        fastest[number_format] = min(times[1:])  # the first pass also allocates
+    model.zero_grad(set_to_none=True)
+    return min(fastest, key=lambda f: fastest[f] * (1.0 if f == torch.float32 else 1.1))
+
+
+class Interrupt:
+    """Turns Ctrl-C (or SIGTERM) into a flag, so that the step at hand is finished and saved."""
+
+    def __enter__(self):
+        self.asked = False
+        self.previous = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self.previous[number] = signal.signal(number, self.ask)
+            except ValueError:  # only the main thread may set handlers; elsewhere it stays as it was
+                pass
+        return self
+
+    def ask(self, number, frame):
+        self.asked = True
+
+    def __exit__(self, *_):
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+
+def train(
+    model: nn.Module, windows, config: TrainConfig, directory: Path | None = None, *,
+    description: str = "training", validate: Callable | None = None, validate_every: int = 200,
+    on_step: Callable | None = None,
+) -> list[dict]:  # fmt: skip
+    """Train `model` in place for config.total_steps windows; returns the log, one dict a step.
+
+    windows[step] gives a step's micro-batches. With a `directory`, state is saved there every
+    `save_every` steps and after the last, the log goes to log.jsonl, and a run that finds a saved
+    state there goes on from it (ValueError if that state belongs to another configuration).
+    validate() -> dict joins the log every `validate_every` steps and after the last one;
+    on_step(entry) is called after each step. Raises FloatingPointError when a loss or gradient is
+    not finite, before the weights are touched, and KeyboardInterrupt after an orderly stop.
+    """
+    bare = model.module if isinstance(model, DistributedDataParallel) else model
+    device = next(model.parameters()).device
+    optimizer = make_optimizer(bare, config)
+    directory = None if directory is None else Path(directory)
+    first_step, number_format = load_training_state(directory, bare, optimizer, config)
+    if number_format is None:
+        number_format = getattr(torch, config.number_format) if config.number_format != "auto" else (
+            pick_number_format(bare, windows[first_step][0], device))  # fmt: skip
+        first = not dist.is_initialized() or dist.get_rank() == 0
+        if first:
+            tqdm.write(f"{description}: {device.type}, {str(number_format).removeprefix('torch.')}")
+    log = resume_log(directory, first_step)
+    model.train()
+    quiet = dist.is_initialized() and dist.get_rank() != 0
+    progress = tqdm(total=config.total_steps, initial=first_step, desc=description, unit="step", disable=quiet)
+    with Interrupt() as interrupt, progress:
+        for step in range(first_step, config.total_steps):
+            began = time.perf_counter()
+            micro_batches = windows[step]
+            loss = accumulate_gradients(model, micro_batches, number_format)
+            norm = nn.utils.clip_grad_norm_(bare.parameters(), config.max_grad_norm).item()
+            if not math.isfinite(loss) or not math.isfinite(norm):
+                raise FloatingPointError(
+                    f"step {step}: the loss is {loss} and the gradient's norm {norm}. The weights "
+                    f"were not changed; look at windows[{step}], and go on from the last "
+                    f"checkpoint{f' in {directory}' if directory else ''}."
+                )
+            lr = learning_rate(
+                step + 1, max_lr=config.max_lr, min_lr=config.min_lr,
+                warmup_steps=config.warmup_steps, total_steps=config.total_steps,
+            )  # fmt: skip
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            optimizer.step()
+            tokens = sum(int((labels != IGNORE).sum()) for _, labels, *_ in micro_batches)
+            tokens = int(all_reduce_sum(tokens, device))
+            entry = {
+                "step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm,
+                "clipped": norm > config.max_grad_norm, "tokens": tokens,
+                "seconds": time.perf_counter() - began,
+            }  # fmt: skip
+            done = step + 1 == config.total_steps
+            if validate is not None and (done or (step + 1) % validate_every == 0):
+                model.eval()
+                entry |= validate()
+                model.train()
+            log.append(entry)
+            write_log(directory, entry)
+            progress.set_postfix_str(f"loss {loss:.3f}, {tokens / entry['seconds']:,.0f} tokens/s", refresh=False)
+            progress.update()
+            stop = bool(all_reduce_sum(float(interrupt.asked), device))
+            if directory is not None and (stop or done or (step + 1) % config.save_every == 0):
+                save_training_state(directory, step + 1, bare, optimizer, config, number_format)
+            if on_step is not None:
+                on_step(entry)
+            if stop and not done:
+                raise KeyboardInterrupt(
+                    f"stopped after step {step + 1} of {config.total_steps}"
+                    + (f"; run the same command again to go on from {directory}." if directory else ".")
+                )
+    model.eval()
+    return log
+
+
+def write_log(directory: Path | None, entry: dict) -> None:
+    """Append one line to log.jsonl (by the first process alone)."""
+    if directory is None or (dist.is_initialized() and dist.get_rank() != 0):
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / "log.jsonl", "a", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def resume_log(directory: Path | None, step: int) -> list[dict]:
+    """The log's entries up to `step`; later ones, of steps that were lost, are cut off."""
+    path = None if directory is None else directory / "log.jsonl"
+    if path is None or not path.is_file():
+        return []
+    log = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:  # a line half written when the run was killed
+            break
+        if entry["step"] > step:
+            break
+        log.append(entry)
+    if not dist.is_initialized() or dist.get_rank() == 0:
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text("".join(json.dumps(e) + "\n" for e in log), encoding="utf-8", newline="\n")
+        unfinished.replace(path)
+    return log
+
+
+def saved_states(directory: Path) -> list[Path]:
+    """The finished state directories, oldest first."""
+    found = [p for p in directory.glob("step-*") if p.name[5:].isdigit()]
+    return sorted(found, key=lambda p: int(p.name[5:]))
+
+
+def save_training_state(directory, step, model, optimizer, config, number_format) -> None:
+    """Save all that the next step depends on, in full precision, and forget the state before.
+
+    step-N/: weights and optimizer moments in state.safetensors, the random state with them;
+    the step (which is also the data position) and the configuration in state.json.
+    """
+    if dist.is_initialized() and dist.get_rank() != 0:
+        return
+    names = {p: name for name, p in model.named_parameters()}
+    tensors = {f"model.{name}": p.detach() for p, name in names.items()}
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            tensors[f"optimizer.{key}.{names[parameter]}"] = torch.as_tensor(value)
+    tensors["random_state"] = torch.get_rng_state()
+    before = saved_states(directory)
+    with replacing(directory / f"step-{step:08d}") as unfinished:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished / "state.safetensors")
+        write_json(unfinished / "state.json", {
+            "step": step, "number_format": str(number_format).removeprefix("torch."),
+            "config": asdict(config),
+        })  # fmt: skip
+    for old in before:
+        if old.name != f"step-{step:08d}":
+            shutil.rmtree(old)
+
+
+def load_training_state(directory, model, optimizer, config) -> tuple[int, torch.dtype | None]:
+    """Restore the newest saved state; (steps done, number format), or (0, None) if there is none."""
+    states = [] if directory is None else saved_states(directory)
+    if not states:
+        return 0, None
+    state = read_json(states[-1] / "state.json")
+    free = {"save_every"}  # may change between runs without changing the result
+    for name, value in asdict(config).items():
+        if name not in free and state["config"].get(name) != value:
+            raise ValueError(
+                f"{states[-1]} was made with {name}={state['config'].get(name)!r}, this run has "
+                f"{value!r}: use another directory, or the same configuration."
+            )
+    tensors = read_tensors(states[-1] / "state.safetensors")
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            saved = tensors.get(f"model.{name}")
+            if saved is None or saved.shape != parameter.shape:
+                raise ValueError(f"{states[-1]} belongs to a model of another shape ({name}).")
+            parameter.copy_(saved)
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, kind, name = key.split(".", 2)
+            parameter = parameters[name]
+            # the step counter stays where the fused kernel wants it: beside its parameter
+            optimizer.state[parameter][kind] = value.to(parameter.device)
+    torch.set_rng_state(tensors["random_state"])
+    return state["step"], getattr(torch, state["number_format"])

@@ -1,0 +1,175 @@
+"""Samples, packing, labels and windows."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minimind_lite.data import (
+    IGNORE,
+    Dropped,
+    TokenDataset,
+    Windows,
+    chat_samples,
+    collate,
+    document_samples,
+    pack,
+)
+from minimind_lite.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return Tokenizer.train(["one two three four five", "user assistant system"] * 4, 300)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 30), max_size=60))
+def test_packing_loses_nothing_and_overfills_nothing(lengths):
+    rows = pack(lengths, 30)
+    assert sorted(i for row in rows for i in row) == list(range(len(lengths)))
+    assert all(sum(lengths[i] for i in row) <= 30 for row in rows)
+    total = sum(lengths)
+    assert len(rows) <= max(1, -(-total * 11 // (9 * 30)) + 1) or not lengths  # 11/9 of the best
+
+
+def test_packing_fills_rows_that_fixed_order_would_not():
+    lengths = torch.randint(20, 120, (2000,), generator=torch.Generator().manual_seed(0)).tolist()
+    assert sum(lengths) / (256 * len(pack(lengths, 256))) > 0.98
+
+
+def test_a_sample_longer_than_a_row_is_refused():
+    with pytest.raises(ValueError, match="sample 1 has 11 tokens; a row has 10"):
+        pack([3, 11], 10)
+
+
+def test_labels_are_shifted_once():
+    sample = ([5, 6, 7, 8], [False, False, True, True])
+    input_ids, labels, segment_ids = collate([[sample]])
+    assert input_ids.tolist() == [[5, 6, 7]]
+    assert labels.tolist() == [[IGNORE, 7, 8]]
+    assert segment_ids is None
+
+
+def test_rows_are_walled_and_padded_without_targets():
+    a, b = ([1, 2, 3], [False, True, True]), ([4, 5], [False, True])
+    input_ids, labels, segment_ids = collate([[a, b], [b]])
+    assert input_ids.tolist() == [[1, 2, 4], [4, 0, 0]]
+    assert labels.tolist() == [[2, 3, 5], [5, IGNORE, IGNORE]]
+    assert segment_ids.tolist() == [[0, 0, 1], [0, -1, -1]]
+
+
+def test_the_padding_id_inside_a_text_is_still_a_target():
+    _, labels, _ = collate([[([3, 0, 0], [False, True, True])]])
+    assert labels.tolist() == [[0, 0]]  # a mask made by value would have dropped both
+
+
+def test_documents_longer_than_a_row_predict_every_token_once(tokenizer):
+    text = "one two three " * 20
+    pieces = list(document_samples(tokenizer, [text], 16))
+    targets = [t for ids, flags in pieces for t, flag in zip(ids, flags) if flag]
+    assert targets == [*tokenizer.encode(text), tokenizer.end_id]
+    assert all(len(ids) <= 17 for ids, _ in pieces)
+
+
+def talk(*contents):
+    roles = ("user", "assistant")
+    return [{"role": roles[i % 2], "content": c} for i, c in enumerate(contents)]
+
+
+def test_chat_keeps_whole_turns_and_counts_what_it_drops(tokenizer):
+    short = talk("one", "two")
+    long_end = talk("one", "two", "three", "four " * 50)
+    long_start = talk("one " * 80, "two")
+    dropped = Dropped()
+    kept = list(chat_samples(tokenizer, [short, long_end, long_start], 40, dropped))
+    expected = tokenizer.encode_chat(short)
+    assert kept == [tuple(expected), tuple(expected)] or kept == [expected, expected]
+    assert (dropped.turns, dropped.conversations) == (4, 1)
+    assert "4 turns and 1 whole conversations" in str(dropped)
+
+
+def test_every_chat_sample_has_a_target(tokenizer):
+    for ids, supervised in chat_samples(tokenizer, [talk("one", "two", "three", "four")], 64, Dropped()):
+        assert sum(supervised) and len(ids) == len(supervised)
+
+
+def test_the_dataset_returns_what_was_written(tmp_path):
+    samples = [([1, 2, 3], [False, True, True]), ([70_000, 5], [False, False])]
+    dataset = TokenDataset.write(tmp_path / "tokens", samples)
+    assert [dataset[i] for i in range(len(dataset))] == samples
+    assert TokenDataset(tmp_path / "tokens").lengths.tolist() == [3, 2]
+
+
+def test_no_samples_leave_no_dataset(tmp_path):
+    with pytest.raises(ValueError, match="nothing to train on"):
+        TokenDataset.write(tmp_path / "tokens", [])
+    assert not (tmp_path / "tokens").exists()
+
+
+def test_a_failure_while_writing_leaves_the_old_dataset(tmp_path):
+    TokenDataset.write(tmp_path / "tokens", [([1, 2], [False, True])])
+
+    def broken():
+        yield [3, 4], [False, True]
+        raise RuntimeError("line 2 is not JSON")
+
+    with pytest.raises(RuntimeError):
+        TokenDataset.write(tmp_path / "tokens", broken())
+    assert TokenDataset(tmp_path / "tokens")[0] == ([1, 2], [False, True])
+
+
+def test_damaged_and_missing_files_are_named(tmp_path):
+    TokenDataset.write(tmp_path / "tokens", [([1, 2, 3], [False, True, True])])
+    path = tmp_path / "tokens" / "tokens.bin"
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(ValueError, match="damaged"):
+        TokenDataset(tmp_path / "tokens")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="tokens.bin"):
+        TokenDataset(tmp_path / "tokens")
+
+
+def rows_of(micro_batches):
+    return sorted(row for ids, *_ in micro_batches for row in ids.tolist() for row in [tuple(row)])
+
+
+def make_windows(tmp_path, **changes):
+    if not (tmp_path / "tokens").is_dir():
+        samples = [([i] * 10, [False] + [True] * 9) for i in range(1, 11)]
+        TokenDataset.write(tmp_path / "tokens", samples)
+    options = dict(sequence_length=9, micro_batch_size=1, accumulation_steps=4) | changes
+    return Windows(TokenDataset(tmp_path / "tokens"), **options)
+
+
+def test_an_epoch_is_every_row_once_and_the_last_window_is_what_is_left(tmp_path):
+    windows = make_windows(tmp_path)
+    assert len(windows) == 3  # ceil(10 / 4)
+    sizes = [len(windows[step]) for step in range(3)]
+    assert sizes == [4, 4, 2]
+    for epoch in (0, 1):
+        seen = [int(ids[0, 0]) for step in range(3) for ids, *_ in windows[3 * epoch + step]]
+        assert sorted(seen) == list(range(1, 11))
+    first, second = ([int(ids[0, 0]) for s in range(3) for ids, *_ in windows[3 * e + s]] for e in (0, 1))
+    assert first != second
+
+
+def test_a_window_depends_on_seed_and_step_alone(tmp_path):
+    forward, jumped = make_windows(tmp_path), make_windows(tmp_path)
+    for step in range(5):
+        forward[step]
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(forward[5], jumped[5]))
+    other = make_windows(tmp_path, seed=1)
+    assert any(not torch.equal(a[0], b[0]) for a, b in zip(forward[3], other[3]))
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 4, 7])
+def test_processes_share_a_window_without_overlap(tmp_path, world_size):
+    ranks = [make_windows(tmp_path, rank=r, world_size=world_size, accumulation_steps=1) for r in range(world_size)]
+    seen = []
+    for step in range(len(ranks[0])):
+        for windows in ranks:
+            micro_batches = windows[step]
+            assert micro_batches  # even the process with nothing left joins in
+            seen += [int(ids[0, 0]) for ids, labels, _ in micro_batches if (labels != IGNORE).any()]
+    assert sorted(seen) == list(range(1, 11))
