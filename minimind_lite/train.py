@@ -4,25 +4,30 @@ One optimizer step is one *window* of micro-batches. `accumulate_gradients` give
 exact gradient, `train` does the rest: clip, schedule, step, log, save, resume.
 """
 
-import json
 import math
-import shutil
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
-from minimind_lite.checkpoint import read_json, read_tensors, replacing, write_json
 from minimind_lite.data import IGNORE
+from minimind_lite.resume import (
+    format_name,
+    is_main,
+    load_training_state,
+    resume_log,
+    save_training_state,
+    say,
+    write_log,
+)
 
 
 @dataclass
@@ -141,8 +146,13 @@ def pick_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def pick_number_format(model: nn.Module, micro_batch, device: torch.device) -> torch.dtype:
-    """bfloat16 if it makes a forward and backward pass at least a tenth faster here, by a timing."""
+def choose_number_format(config: TrainConfig, model, micro_batch, device) -> torch.dtype:
+    """What the configuration says; for "auto", the faster one on this machine by a timing.
+
+    bfloat16 has to make a forward and backward pass at least a tenth faster to be chosen.
+    """
+    if config.number_format != "auto":
+        return getattr(torch, config.number_format)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device.type != "cpu":
@@ -180,9 +190,36 @@ class Interrupt:
             signal.signal(number, handler)
 
 
+def training_step(
+    model: nn.Module, optimizer, micro_batches: list, step: int, config: TrainConfig,
+    number_format=torch.float32,
+) -> dict:  # fmt: skip
+    """One optimizer step on one window; returns what the log says of it.
+
+    Gradients are summed over the window first, then clipped once, then used. Raises
+    FloatingPointError, before the weights are touched, if the loss or the norm is not finite.
+    """
+    loss = accumulate_gradients(model, micro_batches, number_format)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm).item()
+    if not math.isfinite(loss) or not math.isfinite(norm):
+        raise FloatingPointError(
+            f"step {step}: the loss is {loss} and the gradient's norm {norm}. The weights were "
+            f"not changed; look at windows[{step}], and go on from the last checkpoint."
+        )
+    lr = learning_rate(
+        step + 1, max_lr=config.max_lr, min_lr=config.min_lr,
+        warmup_steps=config.warmup_steps, total_steps=config.total_steps,
+    )  # fmt: skip
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+    clipped = norm > config.max_grad_norm
+    return {"step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm, "clipped": clipped}
+
+
 def train(
     model: nn.Module, windows, config: TrainConfig, directory: Path | None = None, *,
-    description: str = "training", validate: Callable | None = None, validate_every: int = 200,
+    description: str = "training", validate: Callable | None = None, validate_every: int = 100,
     on_step: Callable | None = None,
 ) -> list[dict]:  # fmt: skip
     """Train `model` in place for config.total_steps windows; returns the log, one dict a step.
@@ -191,50 +228,30 @@ def train(
     `save_every` steps and after the last, the log goes to log.jsonl, and a run that finds a saved
     state there goes on from it (ValueError if that state belongs to another configuration).
     validate() -> dict joins the log every `validate_every` steps and after the last one;
-    on_step(entry) is called after each step. Raises FloatingPointError when a loss or gradient is
-    not finite, before the weights are touched, and KeyboardInterrupt after an orderly stop.
+    on_step(entry) is called after each step. Raises FloatingPointError for a loss that is not
+    finite, and KeyboardInterrupt after an orderly stop by Ctrl-C.
     """
     bare = model.module if isinstance(model, DistributedDataParallel) else model
     device = next(model.parameters()).device
-    optimizer = make_optimizer(bare, config)
     directory = None if directory is None else Path(directory)
+    optimizer = make_optimizer(bare, config)
     first_step, number_format = load_training_state(directory, bare, optimizer, config)
     if number_format is None:
-        number_format = getattr(torch, config.number_format) if config.number_format != "auto" else (
-            pick_number_format(bare, windows[first_step][0], device))  # fmt: skip
-        first = not dist.is_initialized() or dist.get_rank() == 0
-        if first:
-            tqdm.write(f"{description}: {device.type}, {str(number_format).removeprefix('torch.')}")
+        number_format = choose_number_format(config, bare, windows[first_step][0], device)
+        say(f"{description}: {device.type}, {format_name(number_format)}")
     log = resume_log(directory, first_step)
     model.train()
-    quiet = dist.is_initialized() and dist.get_rank() != 0
-    progress = tqdm(total=config.total_steps, initial=first_step, desc=description, unit="step", disable=quiet)
+    progress = tqdm(
+        total=config.total_steps, initial=first_step, desc=description, unit="step", disable=not is_main()
+    )
     with Interrupt() as interrupt, progress:
         for step in range(first_step, config.total_steps):
             began = time.perf_counter()
             micro_batches = windows[step]
-            loss = accumulate_gradients(model, micro_batches, number_format)
-            norm = nn.utils.clip_grad_norm_(bare.parameters(), config.max_grad_norm).item()
-            if not math.isfinite(loss) or not math.isfinite(norm):
-                raise FloatingPointError(
-                    f"step {step}: the loss is {loss} and the gradient's norm {norm}. The weights "
-                    f"were not changed; look at windows[{step}], and go on from the last "
-                    f"checkpoint{f' in {directory}' if directory else ''}."
-                )
-            lr = learning_rate(
-                step + 1, max_lr=config.max_lr, min_lr=config.min_lr,
-                warmup_steps=config.warmup_steps, total_steps=config.total_steps,
-            )  # fmt: skip
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            optimizer.step()
+            entry = training_step(model, optimizer, micro_batches, step, config, number_format)
             tokens = sum(int((labels != IGNORE).sum()) for _, labels, *_ in micro_batches)
-            tokens = int(all_reduce_sum(tokens, device))
-            entry = {
-                "step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm,
-                "clipped": norm > config.max_grad_norm, "tokens": tokens,
-                "seconds": time.perf_counter() - began,
-            }  # fmt: skip
+            entry["tokens"] = int(all_reduce_sum(tokens, device))
+            entry["seconds"] = time.perf_counter() - began
             done = step + 1 == config.total_steps
             if validate is not None and (done or (step + 1) % validate_every == 0):
                 model.eval()
@@ -242,110 +259,16 @@ def train(
                 model.train()
             log.append(entry)
             write_log(directory, entry)
-            progress.set_postfix_str(f"loss {loss:.3f}, {tokens / entry['seconds']:,.0f} tokens/s", refresh=False)
-            progress.update()
             stop = bool(all_reduce_sum(float(interrupt.asked), device))
             if directory is not None and (stop or done or (step + 1) % config.save_every == 0):
                 save_training_state(directory, step + 1, bare, optimizer, config, number_format)
             if on_step is not None:
                 on_step(entry)
+            speed = entry["tokens"] / entry["seconds"]
+            progress.set_postfix_str(f"loss {entry['loss']:.3f}, {speed:,.0f} tokens/s", refresh=False)
+            progress.update()
             if stop and not done:
-                raise KeyboardInterrupt(
-                    f"stopped after step {step + 1} of {config.total_steps}"
-                    + (f"; run the same command again to go on from {directory}." if directory else ".")
-                )
+                how = f"; run the same command again to go on from {directory}" if directory else ""
+                raise KeyboardInterrupt(f"stopped after step {step + 1} of {config.total_steps}{how}.")
     model.eval()
     return log
-
-
-def write_log(directory: Path | None, entry: dict) -> None:
-    """Append one line to log.jsonl (by the first process alone)."""
-    if directory is None or (dist.is_initialized() and dist.get_rank() != 0):
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / "log.jsonl", "a", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(entry) + "\n")
-
-
-def resume_log(directory: Path | None, step: int) -> list[dict]:
-    """The log's entries up to `step`; later ones, of steps that were lost, are cut off."""
-    path = None if directory is None else directory / "log.jsonl"
-    if path is None or not path.is_file():
-        return []
-    log = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:  # a line half written when the run was killed
-            break
-        if entry["step"] > step:
-            break
-        log.append(entry)
-    if not dist.is_initialized() or dist.get_rank() == 0:
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text("".join(json.dumps(e) + "\n" for e in log), encoding="utf-8", newline="\n")
-        unfinished.replace(path)
-    return log
-
-
-def saved_states(directory: Path) -> list[Path]:
-    """The finished state directories, oldest first."""
-    found = [p for p in directory.glob("step-*") if p.name[5:].isdigit()]
-    return sorted(found, key=lambda p: int(p.name[5:]))
-
-
-def save_training_state(directory, step, model, optimizer, config, number_format) -> None:
-    """Save all that the next step depends on, in full precision, and forget the state before.
-
-    step-N/: weights and optimizer moments in state.safetensors, the random state with them;
-    the step (which is also the data position) and the configuration in state.json.
-    """
-    if dist.is_initialized() and dist.get_rank() != 0:
-        return
-    names = {p: name for name, p in model.named_parameters()}
-    tensors = {f"model.{name}": p.detach() for p, name in names.items()}
-    for parameter, state in optimizer.state.items():
-        for key, value in state.items():
-            tensors[f"optimizer.{key}.{names[parameter]}"] = torch.as_tensor(value)
-    tensors["random_state"] = torch.get_rng_state()
-    before = saved_states(directory)
-    with replacing(directory / f"step-{step:08d}") as unfinished:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished / "state.safetensors")
-        write_json(unfinished / "state.json", {
-            "step": step, "number_format": str(number_format).removeprefix("torch."),
-            "config": asdict(config),
-        })  # fmt: skip
-    for old in before:
-        if old.name != f"step-{step:08d}":
-            shutil.rmtree(old)
-
-
-def load_training_state(directory, model, optimizer, config) -> tuple[int, torch.dtype | None]:
-    """Restore the newest saved state; (steps done, number format), or (0, None) if there is none."""
-    states = [] if directory is None else saved_states(directory)
-    if not states:
-        return 0, None
-    state = read_json(states[-1] / "state.json")
-    free = {"save_every"}  # may change between runs without changing the result
-    for name, value in asdict(config).items():
-        if name not in free and state["config"].get(name) != value:
-            raise ValueError(
-                f"{states[-1]} was made with {name}={state['config'].get(name)!r}, this run has "
-                f"{value!r}: use another directory, or the same configuration."
-            )
-    tensors = read_tensors(states[-1] / "state.safetensors")
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            saved = tensors.get(f"model.{name}")
-            if saved is None or saved.shape != parameter.shape:
-                raise ValueError(f"{states[-1]} belongs to a model of another shape ({name}).")
-            parameter.copy_(saved)
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, kind, name = key.split(".", 2)
-            parameter = parameters[name]
-            # the step counter stays where the fused kernel wants it: beside its parameter
-            optimizer.state[parameter][kind] = value.to(parameter.device)
-    torch.set_rng_state(tensors["random_state"])
-    return state["step"], getattr(torch, state["number_format"])

@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 
 from minimind_lite.data import IGNORE, TokenDataset, Windows
 from minimind_lite.model import ModelConfig, Transformer
+from minimind_lite.resume import resume_log, saved_states
 from minimind_lite.train import (
     TrainConfig,
     accumulate_gradients,
     learning_rate,
     make_optimizer,
-    resume_log,
-    saved_states,
     train,
 )
 
@@ -273,7 +272,7 @@ def test_a_truncated_state_gets_one_sentence(dataset, tmp_path):
 
 
 def test_a_full_disk_leaves_the_last_state(dataset, tmp_path, monkeypatch):
-    import minimind_lite.train as module
+    import minimind_lite.resume as module
 
     calls = []
 

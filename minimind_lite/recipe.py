@@ -1,0 +1,226 @@
+"""The whole path at three sizes: corpus, tokenizer, pretraining, fine-tuning; each made once.
+
+Every stage is one function that finds its result under runs/ by a hash of all that it depends
+on, or makes it with a progress bar. `MINIMIND_LITE_PRESET` (lite, small, base) chooses the size;
+nothing else in a chapter changes.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from tqdm.auto import tqdm
+
+from minimind_lite import corpus
+from minimind_lite.checkpoint import load_pretrained, save_pretrained
+from minimind_lite.corpus import CorpusConfig
+from minimind_lite.data import Dropped, TokenDataset, Windows, chat_samples, document_samples
+from minimind_lite.evaluate import bits_per_byte
+from minimind_lite.model import ModelConfig, Transformer
+from minimind_lite.resume import is_main, say
+from minimind_lite.tokenizer import Tokenizer
+from minimind_lite.train import TrainConfig, pick_device, train
+
+
+@dataclass
+class Preset:
+    """All that is chosen for one size; the hash of these numbers names the results."""
+
+    name: str
+    vocab_size: int
+    model: ModelConfig
+    pretrain: TrainConfig
+    sft: TrainConfig
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    threads: int | None = None  # CPU threads; fixed, because sums depend on how they are split
+    tokenizer_texts: int = 200_000  # documents that the tokenizer is trained on
+
+
+PRESETS = {
+    "lite": Preset(
+        name="lite", vocab_size=2048, threads=2,
+        model=ModelConfig(
+            vocab_size=2048, hidden_size=160, num_hidden_layers=4, num_attention_heads=4,
+            num_key_value_heads=2, max_position_embeddings=512,
+        ),
+        pretrain=TrainConfig(
+            total_steps=600, max_lr=4e-3, min_lr=2e-4, warmup_steps=60, sequence_length=256,
+            micro_batch_size=16, accumulation_steps=1,
+        ),
+        sft=TrainConfig(
+            total_steps=300, max_lr=2e-3, min_lr=1e-4, warmup_steps=20, sequence_length=256,
+            micro_batch_size=16, accumulation_steps=1,
+        ),
+    ),
+    "small": Preset(
+        name="small", vocab_size=6400,
+        model=ModelConfig(
+            vocab_size=6400, hidden_size=512, intermediate_size=1408, num_hidden_layers=8,
+            num_attention_heads=8, num_key_value_heads=2, max_position_embeddings=2048,
+        ),
+        pretrain=TrainConfig(
+            total_steps=20_000, max_lr=1e-3, min_lr=1e-4, warmup_steps=500, sequence_length=512,
+            micro_batch_size=32, accumulation_steps=2, save_every=1000,
+        ),
+        sft=TrainConfig(
+            total_steps=10_000, max_lr=3e-4, min_lr=3e-5, warmup_steps=200, sequence_length=512,
+            micro_batch_size=32, accumulation_steps=2, save_every=1000,
+        ),
+    ),
+    "base": Preset(
+        name="base", vocab_size=6400,
+        model=ModelConfig(
+            vocab_size=6400, hidden_size=768, intermediate_size=2432, num_hidden_layers=8,
+            num_attention_heads=8, num_key_value_heads=4, max_position_embeddings=2048,
+        ),
+        pretrain=TrainConfig(
+            total_steps=20_000, max_lr=6e-4, min_lr=6e-5, warmup_steps=500, sequence_length=1024,
+            micro_batch_size=32, accumulation_steps=2, save_every=1000,
+        ),
+        sft=TrainConfig(
+            total_steps=10_000, max_lr=2e-4, min_lr=2e-5, warmup_steps=200, sequence_length=1024,
+            micro_batch_size=32, accumulation_steps=2, save_every=1000,
+        ),
+    ),
+}  # fmt: skip
+
+# MiniMind's public files, for the larger presets: (our name, file name, size as published).
+PUBLIC_FILES = {"pretrain": "pretrain_t2t_mini.jsonl", "sft": "sft_t2t_mini.jsonl"}
+DOWNLOAD = (
+    "hf download jingyaogong/minimind_dataset --repo-type dataset --local-dir {directory} "
+    + " ".join(PUBLIC_FILES.values())
+)
+
+
+def preset() -> Preset:
+    """The preset that MINIMIND_LITE_PRESET names; also fixes the CPU threads of this process."""
+    name = os.environ.get("MINIMIND_LITE_PRESET", "lite")
+    if name not in PRESETS:
+        raise ValueError(f"MINIMIND_LITE_PRESET is {name!r}: choose one of {', '.join(PRESETS)}.")
+    chosen = PRESETS[name]
+    if chosen.threads:
+        torch.set_num_threads(chosen.threads)
+    return chosen
+
+
+def runs_directory() -> Path:
+    """Where results go: runs/ beside the package, or where MINIMIND_LITE_RUNS says."""
+    beside = Path(__file__).resolve().parent.parent / "runs"
+    return Path(os.environ.get("MINIMIND_LITE_RUNS", beside)) / preset().name
+
+
+def place(stage: str, *depends_on) -> Path:
+    """runs/PRESET/STAGE-HASH, the hash over everything that the stage's result depends on."""
+    text = json.dumps(depends_on, sort_keys=True, default=lambda v: asdict(v) if hasattr(v, "__dataclass_fields__") else str(v))
+    return runs_directory() / f"{stage}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def corpus_files() -> dict[str, Path]:
+    """The JSONL files to learn from: our own corpus at `lite`, MiniMind's public files above.
+
+    Keys: pretrain, pretrain_valid, sft, sft_valid, preference, evaluation (lite); pretrain, sft.
+    """
+    if preset().name != "lite":
+        directory = runs_directory().parent / "minimind"
+        files = {name: directory / file for name, file in PUBLIC_FILES.items()}
+        for path in files.values():
+            if not path.is_file():
+                command = DOWNLOAD.format(directory=directory)
+                raise FileNotFoundError(f"{path} is missing. Download it with: {command}")
+        return files
+    directory = place("corpus", preset().corpus, corpus.fingerprint())
+    names = corpus.FILES
+    if not all((directory / name).is_file() for name in names.values()):
+        corpus.write_corpus(directory, preset().corpus)
+    return {key: directory / name for key, name in names.items()}
+
+
+def tokenizer() -> Tokenizer:
+    """The tokenizer of this preset, trained on its pretraining text."""
+    files = corpus_files()
+    directory = place("tokenizer", str(files["pretrain"]), preset().vocab_size)
+    if not (directory / "tokenizer.json").is_file():
+        texts = islice(corpus.read_texts(files["pretrain"]), preset().tokenizer_texts)
+        texts = tqdm(texts, desc="tokenizer", unit="text")
+        Tokenizer.train(texts, preset().vocab_size).save_pretrained(directory)
+    return Tokenizer.from_pretrained(directory)
+
+
+def pretrained() -> tuple[Transformer, Tokenizer]:
+    """The base model: it continues text."""
+    files, chosen = corpus_files(), preset()
+    directory = place("pretrain", str(tokenizer_directory()), chosen.model, chosen.pretrain)
+    if not (directory / "model" / "config.json").is_file():
+        pretrain(files["pretrain"], tokenizer(), chosen.model, chosen.pretrain, directory,
+                 valid=files.get("pretrain_valid"))  # fmt: skip
+    return load_pretrained(directory / "model")
+
+
+def tokenizer_directory() -> Path:
+    return place("tokenizer", str(corpus_files()["pretrain"]), preset().vocab_size)
+
+
+def pretrain_directory() -> Path:
+    return place("pretrain", str(tokenizer_directory()), preset().model, preset().pretrain)
+
+
+def sft_directory() -> Path:
+    return place("sft", str(pretrain_directory()), str(corpus_files()["sft"]), preset().sft)
+
+
+def chat_model() -> tuple[Transformer, Tokenizer]:
+    """The chat model: the base model after supervised fine-tuning."""
+    directory = sft_directory()
+    if not (directory / "model" / "config.json").is_file():
+        model, tok = pretrained()
+        finetune(corpus_files()["sft"], model, tok, preset().sft, directory)
+    return load_pretrained(directory / "model")
+
+
+def pretrain(data, tok, model_config, config, directory, valid=None, on_step=None) -> Transformer:
+    """Pretrain a new model on {"text": …} lines and save it as directory/model; resumes by itself."""
+    torch.manual_seed(config.seed)
+    model = Transformer(model_config).to(pick_device())
+    samples = document_samples(tok, corpus.read_texts(data), config.sequence_length)
+    validate = None
+    if valid is not None:
+        texts = list(islice(corpus.read_texts(valid), 400))
+        validate = lambda: {"bits_per_byte": bits_per_byte(model, tok, texts)}  # noqa: E731
+    return fit(model, tok, samples, config, Path(directory), "pretraining", validate, on_step)
+
+
+def finetune(data, model, tok, config, directory, on_step=None) -> Transformer:
+    """Fine-tune `model` on {"conversations": …} lines and save it as directory/model."""
+    dropped = Dropped()
+    conversations = corpus.read_conversations(data)
+    samples = chat_samples(tok, conversations, config.sequence_length, dropped)
+    model = fit(model.to(pick_device()), tok, samples, config, Path(directory), "fine-tuning", None, on_step)
+    if dropped.turns:
+        say(str(dropped))
+    return model
+
+
+def fit(model, tok, samples, config, directory, description, validate=None, on_step=None):
+    """Tokenize once to disk, train with one or many processes, save the result."""
+    tokens = directory / "tokens"
+    if is_main() and not tokens.is_dir():
+        TokenDataset.write(tokens, tqdm(samples, desc="tokenizing", unit=" samples"))
+    if dist.is_initialized():
+        dist.barrier()
+    rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    windows = Windows(
+        TokenDataset(tokens), sequence_length=config.sequence_length, seed=config.seed,
+        micro_batch_size=config.micro_batch_size, accumulation_steps=config.accumulation_steps,
+        rank=rank, world_size=world_size,
+    )  # fmt: skip
+    trained = DistributedDataParallel(model) if dist.is_initialized() else model
+    train(trained, windows, config, directory, description=description, validate=validate, on_step=on_step)
+    if is_main():
+        save_pretrained(directory / "model", model, tok)
+    return model
