@@ -22,6 +22,7 @@ from minimind_lite.checkpoint import load_pretrained, save_pretrained
 from minimind_lite.corpus import CorpusConfig
 from minimind_lite.data import Dropped, TokenDataset, Windows, chat_samples, document_samples
 from minimind_lite.evaluate import bits_per_byte
+from minimind_lite.generate import generate
 from minimind_lite.model import ModelConfig, Transformer
 from minimind_lite.resume import is_main, say
 from minimind_lite.tokenizer import Tokenizer
@@ -89,6 +90,9 @@ PRESETS = {
         ),
     ),
 }  # fmt: skip
+
+# What the log of pretraining shows the model's continuations of.
+PROMPTS = ("Once there was a", "从前，")
 
 # MiniMind's public files, for the larger presets: (our name, file name, size as published).
 PUBLIC_FILES = {"pretrain": "pretrain_t2t_mini.jsonl", "sft": "sft_t2t_mini.jsonl"}
@@ -190,9 +194,20 @@ def pretrain(data, tok, model_config, config, directory, valid=None, on_step=Non
     samples = document_samples(tok, corpus.read_texts(data), config.sequence_length)
     validate = None
     if valid is not None:
-        texts = list(islice(corpus.read_texts(valid), 400))
-        validate = lambda: {"bits_per_byte": bits_per_byte(model, tok, texts)}  # noqa: E731
+        texts = list(islice(corpus.read_texts(valid), 200))
+
+        def validate():
+            samples = {prompt: continuation(model, tok, prompt) for prompt in PROMPTS}
+            return {"bits_per_byte": bits_per_byte(model, tok, texts), "samples": samples}
+
     return fit(model, tok, samples, config, Path(directory), "pretraining", validate, on_step)
+
+
+def continuation(model, tok, prompt: str, max_new_tokens: int = 60) -> str:
+    """What the model writes after a prompt, greedily, up to the end of the text."""
+    ids = [tok.end_id, *tok.encode(prompt)]
+    new = generate(model, ids, max_new_tokens=max_new_tokens, temperature=0, eos_id=tok.end_id)
+    return tok.decode(new, skip_special_tokens=True)
 
 
 def finetune(data, model, tok, config, directory, on_step=None) -> Transformer:
@@ -220,7 +235,8 @@ def fit(model, tok, samples, config, directory, description, validate=None, on_s
         rank=rank, world_size=world_size,
     )  # fmt: skip
     trained = DistributedDataParallel(model) if dist.is_initialized() else model
-    train(trained, windows, config, directory, description=description, validate=validate, on_step=on_step)
+    train(trained, windows, config, directory, description=description, validate=validate,
+          validate_every=50, on_step=on_step)  # fmt: skip
     if is_main():
         save_pretrained(directory / "model", model, tok)
     return model

@@ -219,7 +219,7 @@ def training_step(
 
 def train(
     model: nn.Module, windows, config: TrainConfig, directory: Path | None = None, *,
-    description: str = "training", validate: Callable | None = None, validate_every: int = 100,
+    description: str | None = "training", validate: Callable | None = None, validate_every: int = 100,
     on_step: Callable | None = None,
 ) -> list[dict]:  # fmt: skip
     """Train `model` in place for config.total_steps windows; returns the log, one dict a step.
@@ -228,7 +228,7 @@ def train(
     `save_every` steps and after the last, the log goes to log.jsonl, and a run that finds a saved
     state there goes on from it (ValueError if that state belongs to another configuration).
     validate() -> dict joins the log every `validate_every` steps and after the last one;
-    on_step(entry) is called after each step. Raises FloatingPointError for a loss that is not
+    on_step(entry) is called after each step; without a description there is no progress bar. Raises FloatingPointError for a loss that is not
     finite, and KeyboardInterrupt after an orderly stop by Ctrl-C.
     """
     bare = model.module if isinstance(model, DistributedDataParallel) else model
@@ -238,12 +238,14 @@ def train(
     first_step, number_format = load_training_state(directory, bare, optimizer, config)
     if number_format is None:
         number_format = choose_number_format(config, bare, windows[first_step][0], device)
-        say(f"{description}: {device.type}, {format_name(number_format)}")
+        if description is not None:
+            say(f"{description}: {device.type}, {format_name(number_format)}")
     log = resume_log(directory, first_step)
     model.train()
     progress = tqdm(
-        total=config.total_steps, initial=first_step, desc=description, unit="step", disable=not is_main()
-    )
+        total=config.total_steps, initial=first_step, desc=description, unit="step",
+        disable=description is None or not is_main(),
+    )  # fmt: skip
     with Interrupt() as interrupt, progress:
         for step in range(first_step, config.total_steps):
             began = time.perf_counter()
