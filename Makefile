@@ -1,0 +1,63 @@
+# make help lists what there is. `make book` and `make test` do all their set-up themselves.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/installed
+CHAPTERS := $(sort $(wildcard chapters/*.ipynb))
+EXECUTED := $(CHAPTERS:chapters/%=_build/executed/%)
+PACKAGE := $(wildcard minimind_lite/*.py minimind_lite/*.mplstyle minimind_lite/text/*)
+TOOL := $(RUN) book/_tools/notebooks.py
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=1200 --nbval-sanitize-with=tests/sanitize.cfg
+
+.PHONY: help book html refresh test chat lab bench-tokenizer models clean distclean
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=…")'
+	@echo "Setting up $(VENV): a few minutes and about 1.5 GB, once."
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+models: $(INSTALLED)  ## make what is missing of corpus, tokenizer, base model and chat model
+	@$(RUN) -m minimind_lite sft
+
+book: $(INSTALLED)  ## run every chapter and render the book (about ten minutes the first time)
+	@date +%s > .book-began
+	@$(MAKE) --no-print-directory $(EXECUTED)
+	@$(TOOL) render _build/executed
+	@$(TOOL) summary $$(cat .book-began); rm -f .book-began
+
+_build/executed/%.ipynb: chapters/%.ipynb $(PACKAGE)
+	@$(TOOL) execute $< $@
+
+html: $(INSTALLED)  ## render the stored outputs, without running anything
+	@$(TOOL) render chapters
+
+refresh: $(INSTALLED)  ## run chapters in place and tidy them for committing (all, or CHAPTER=05)
+	@$(TOOL) refresh chapters/$(CHAPTER)*.ipynb
+
+test: models  ## all tests: units, chapters against their stored outputs, rendered pages
+	@$(RUN) -m pytest -q tests
+	@$(RUN) -m pytest -q $(NBVAL) chapters
+	@$(TOOL) render chapters
+	@$(RUN) tests/check_pages.py _build/html
+
+chat: models  ## talk to the chat model in the terminal
+	@$(RUN) -m minimind_lite chat
+
+lab: $(INSTALLED)  ## open the chapters in JupyterLab
+	@$(RUN) -m jupyter lab chapters
+
+bench-tokenizer: $(INSTALLED)  ## time our tokenizer against others (several minutes)
+	@$(RUN) tests/bench_tokenizer.py
+
+clean:  ## delete what was rendered; runs/ (trained models) and .venv stay
+	rm -rf _build
+
+distclean: clean  ## delete everything that was generated, trained models too
+	rm -rf runs $(VENV) *.egg-info
