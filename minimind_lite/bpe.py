@@ -218,7 +218,7 @@ def train_bpe(
     Face's BpeTrainer does; "greatest" the lexicographically greatest pair of byte strings.
 
     >>> train_bpe(["low low lower"], 259)[1]
-    [(b'o', b'w'), (b'l', b'ow'), (b' ', b'low')]
+    [(b'l', b'o'), (b'lo', b'w'), (b' ', b'low')]
     """
     if tie_break not in ("first", "greatest"):
         raise ValueError(f"tie_break is 'first' or 'greatest', not {tie_break!r}.")
@@ -319,9 +319,7 @@ class ByteLevelBPE:
         ids, ranks, n = [self._byte_ids[byte] for byte in word], self._ranks, len(word)
         left, right = array("q", range(-1, n - 1)), array("q", range(1, n + 1))
         # One number for rank and place: smaller than a tuple, in the same order.
-        heap = [
-            ranks[pair] * n + i for i, pair in enumerate(zip(ids, ids[1:])) if pair in ranks
-        ]  # fmt: skip
+        heap = [ranks[p] * n + i for i, p in enumerate(zip(ids, ids[1:])) if p in ranks]
         heapify(heap)
         while heap:
             rank, i = divmod(heappop(heap), n)

@@ -69,7 +69,8 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        # under autocast x may be bfloat16; the fused kernel wants one format
+        return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.eps)
 
 
 def rotary_angles(head_dim: int, positions: int, theta: float) -> tuple[Tensor, Tensor]:

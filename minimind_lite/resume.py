@@ -69,7 +69,7 @@ def saved_states(directory: Path) -> list[Path]:
     return sorted(found, key=lambda p: int(p.name[5:]))
 
 
-def save_training_state(directory, step, model, optimizer, config, number_format) -> None:
+def save_training_state(directory, step, model, optimizers, config, number_format) -> None:
     """Save all that the next step depends on, in full precision, and forget the state before.
 
     step-N/: weights and optimizer moments in state.safetensors, the random state with them;
@@ -79,9 +79,10 @@ def save_training_state(directory, step, model, optimizer, config, number_format
         return
     names = {p: name for name, p in model.named_parameters()}
     tensors = {f"model.{name}": p.detach() for p, name in names.items()}
-    for parameter, state in optimizer.state.items():
-        for key, value in state.items():
-            tensors[f"optimizer.{key}.{names[parameter]}"] = torch.as_tensor(value)
+    for optimizer in optimizers:
+        for parameter, state in optimizer.state.items():
+            for key, value in state.items():
+                tensors[f"optimizer.{key}.{names[parameter]}"] = torch.as_tensor(value)
     tensors["random_state"] = torch.get_rng_state()
     before = saved_states(directory)
     with replacing(directory / f"step-{step:08d}") as unfinished:
@@ -95,7 +96,7 @@ def save_training_state(directory, step, model, optimizer, config, number_format
             shutil.rmtree(old)
 
 
-def load_training_state(directory, model, optimizer, config) -> tuple[int, torch.dtype | None]:
+def load_training_state(directory, model, optimizers, config) -> tuple[int, torch.dtype | None]:
     """Restore the newest saved state; (steps done, number format), or (0, None) if there is none."""
     states = [] if directory is None else saved_states(directory)
     if not states:
@@ -116,11 +117,12 @@ def load_training_state(directory, model, optimizer, config) -> tuple[int, torch
             if saved is None or saved.shape != parameter.shape:
                 raise ValueError(f"{states[-1]} belongs to a model of another shape ({name}).")
             parameter.copy_(saved)
+    owner = {p: o for o in optimizers for group in o.param_groups for p in group["params"]}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
             _, kind, name = key.split(".", 2)
             parameter = parameters[name]
             # the step counter stays where the fused kernel wants it: beside its parameter
-            optimizer.state[parameter][kind] = value.to(parameter.device)
+            owner[parameter].state[parameter][kind] = value.to(parameter.device)
     torch.set_rng_state(tensors["random_state"])
     return state["step"], getattr(torch, state["number_format"])

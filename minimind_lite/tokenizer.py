@@ -14,13 +14,13 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from minimind_lite.bpe import byte_order, check_text
+
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 ROLES = ("system", "user", "assistant")
+PROBE = " Hello  <|im_end|>, 你好 e\u0301 🙂\x00 12\n\n\tend "  # must survive the round trip
 
-# GPT-2's pattern (Radford et al., 2019). A number may become one token, "2026" as well as "7":
-# our sums stay below 11, so that splitting digits would buy nothing here.
-SPLIT_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-
+# What encode_chat writes, for everyone else's tools (Jinja).
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
@@ -35,41 +35,39 @@ def byte_alphabet() -> dict[int, str]:
     >>> byte_alphabet()[ord("A")], byte_alphabet()[ord(" ")]
     ('A', 'Ġ')
     """
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {b: chr(b) for b in printable} | {b: chr(256 + i) for i, b in enumerate(others)}
-
-
-def check_text(text: str) -> str:
-    """The text itself. Raises TypeError if it is no str, ValueError for a lone surrogate."""
-    if not isinstance(text, str):
-        raise TypeError(f"a tokenizer needs a str, not {type(text).__name__}.")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"character {error.start} of the text is a lone surrogate (U+{ord(text[error.start]):04X}), "
-            "half of a character that UTF-8 cannot hold: mend the text where it was decoded."
-        ) from None
-    return text
+    order = byte_order()  # 188 printable bytes stand for themselves, then come 68 others
+    return {b: chr(b) for b in order[:188]} | {b: chr(256 + i) for i, b in enumerate(order[188:])}
 
 
 class Tokenizer:
-    """Text to ids and back, and chats to ids with a mask of what is supervised."""
+    """Text to ids and back, and chats to ids with a mask of what is supervised.
+
+    Words are split by GPT-2's pattern, `minimind_lite.bpe.SPLIT_PATTERN`; a number may be one token.
+    There is no normalizer: NFC would make one letter of "e" and an accent, and lose the round trip.
+    """
 
     def __init__(self, backend: tokenizers.Tokenizer):
+        """backend: byte-level BPE in which the three special tokens have ids 0, 1 and 2."""
         self.backend = backend
-        # Text that spells a special token is text. Only encode_chat writes special ids.
-        self.backend.encode_special_tokens = True
-        self.end_id, self.im_start_id, self.im_end_id = range(3)
+        # Text that spells a special token is text: only encode_chat writes special ids. The backend
+        # forgets this when it is saved, pickled or copied, so it is set here, every time.
+        backend.encode_special_tokens = True
+        backend.no_truncation()
+        backend.no_padding()
+        self.end_id, self.im_start_id, self.im_end_id = map(backend.token_to_id, SPECIAL_TOKENS)
+        if (self.end_id, self.im_start_id, self.im_end_id) != (0, 1, 2):
+            raise ValueError(f"{', '.join(SPECIAL_TOKENS)} must have the ids 0, 1 and 2.")
         self.pad_id = self.end_id
+        added = backend.get_added_tokens_decoder()
+        self._special_ids = {index for index, token in added.items() if token.special}
         byte_of = {char: byte for byte, char in byte_alphabet().items()}
-        special = set(map(str, backend.get_added_tokens_decoder().values())) | set(SPECIAL_TOKENS)
         self._bytes = {
-            index: token.encode() if token in special else bytes(byte_of[char] for char in token)
+            index: token.encode() if index in added else bytes(byte_of[char] for char in token)
             for token, index in backend.get_vocab().items()
         }
-        self._special_ids = {backend.token_to_id(token) for token in special}
+
+    def __reduce__(self):
+        return Tokenizer, (self.backend,)  # a copy in another process goes through __init__ too
 
     @staticmethod
     def train(texts: Iterable[str], vocab_size: int) -> "Tokenizer":
@@ -170,14 +168,20 @@ class Tokenizer:
     @staticmethod
     def from_pretrained(directory: Path | str) -> "Tokenizer":
         """Open a directory; raises FileNotFoundError or ValueError naming the file and the reason."""
-        directory = Path(directory)
-        fast, config = (read_object(directory / n) for n in ("tokenizer.json", "tokenizer_config.json"))
-        check_agreement(directory, fast, config)
+        path, config_path = (Path(directory) / n for n in ("tokenizer.json", "tokenizer_config.json"))
+        fast, config = read_object(path), read_object(config_path)
         try:
-            backend = tokenizers.Tokenizer.from_str(json.dumps(fast, ensure_ascii=False))
+            check_tokenizer_json(fast)
+            tokenizer = Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(fast, ensure_ascii=False)))
         except Exception as error:  # the library raises plain Exception for all of its reasons
-            raise ValueError(f"{directory / 'tokenizer.json'}: {error}.") from error
-        return Tokenizer(backend)
+            raise ValueError(f"{path}: {error or type(error).__name__}") from error
+        try:
+            check_tokenizer_config(config)
+        except ValueError as error:
+            raise ValueError(f"{config_path}: {error}") from error
+        if tokenizer.decode(tokenizer.encode(PROBE)) != PROBE:
+            raise ValueError(f"{path}: a text does not come back as it was; some step changes it.")
+        return tokenizer
 
 
 def check_messages(messages: list[dict]) -> None:
@@ -205,44 +209,69 @@ def read_object(path: Path) -> dict:
     return value
 
 
-def check_agreement(directory: Path, fast: dict, config: dict) -> None:
-    """Raise ValueError if the two files describe a tokenizer that changes under its users."""
-    json_path, config_path = directory / "tokenizer.json", directory / "tokenizer_config.json"
+def check_tokenizer_json(fast: dict) -> None:
+    """Raise ValueError if this is no byte-level BPE that keeps every text as it is."""
     model = fast.get("model") or {}
     vocab, merges = model.get("vocab"), model.get("merges")
     if model.get("type") != "BPE" or not isinstance(vocab, dict) or not isinstance(merges, list):
-        raise ValueError(f"{json_path}: this is not a byte-level BPE tokenizer.")
+        raise ValueError("this is not a byte-level BPE tokenizer.")
+    for name in ("unk_token", "dropout", "continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(name):
+            raise ValueError(f"its model has {name} {model[name]!r}; it must have none.")
+    if fast.get("normalizer"):
+        raise ValueError("it has a normalizer, so that some texts would not come back as they were.")
     steps = [fast.get("pre_tokenizer") or {}]
     steps += steps[0].get("pretokenizers", [])
     flags = [step["add_prefix_space"] for step in steps if step.get("type") == "ByteLevel"]
     if not flags:
-        raise ValueError(f"{json_path}: its pre_tokenizer is not ByteLevel.")
+        raise ValueError("its pre_tokenizer is not ByteLevel.")
     if any(flags):
-        raise ValueError(f"{json_path}: add_prefix_space is True, so that no text would come back as it was; "
-                         "it must be False.")  # fmt: skip
-    if config.get("add_prefix_space", False) is not False:
-        raise ValueError(f"{config_path}: add_prefix_space is True but False in tokenizer.json; which one wins "
-                         "depends on the reader, so set both to False.")  # fmt: skip
-    added = {token["content"]: token["id"] for token in fast.get("added_tokens", [])}
+        raise ValueError("add_prefix_space is true: no text would come back as it was; set it to false.")
+    added = {token["content"]: token["id"] for token in fast.get("added_tokens") or []}
     for index, token in enumerate(SPECIAL_TOKENS):
-        if added.get(token, vocab.get(token)) != index:
-            raise ValueError(f"{json_path}: {token} should have id {index}, not {added.get(token)}.")
-    missing = [char for char in byte_alphabet().values() if char not in vocab]
+        if added.get(token) != index:
+            raise ValueError(f"{token} should have id {index}, not {added.get(token)}.")
+    check_vocabulary(vocab, merges, added)
+
+
+def check_vocabulary(vocab: dict[str, int], merges: list, added: dict[str, int]) -> None:
+    """Raise ValueError unless the tokens are the bytes, the products of merges, and the added."""
+    known = set(byte_alphabet().values())
+    missing = sorted(known - vocab.keys())
     if missing:
-        raise ValueError(f"{json_path}: {len(missing)} of the 256 bytes are not in the vocabulary, the first "
-                         f"is {missing[0]!r}; text with them would lose characters.")  # fmt: skip
+        raise ValueError(
+            f"{len(missing)} of the 256 bytes are not in the vocabulary, the first is {missing[0]!r}; "
+            "text with them would lose characters."
+        )
     for number, merge in enumerate(merges):
-        left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
-        absent = [part for part in (left, right, left + right) if part not in vocab]
+        parts = merge.split(" ") if isinstance(merge, str) else merge
+        if len(parts) != 2:
+            raise ValueError(f"merge {number} is {merge!r}, not a pair.")
+        absent = [part for part in (*parts, "".join(parts)) if part not in vocab]
         if absent:
-            raise ValueError(f"{json_path}: merge {number} needs {absent[0]!r}, which is not in the vocabulary.")
+            raise ValueError(f"merge {number} needs {absent[0]!r}, which is not in the vocabulary.")
+        known.add("".join(parts))
+    unreachable = sorted(vocab.keys() - known - added.keys())
+    if unreachable:
+        raise ValueError(f"no merge makes the token {unreachable[0]!r}: the list of merges is not its own.")
     ids = sorted((vocab | added).values())
     if ids != list(range(len(ids))):
-        raise ValueError(f"{json_path}: the ids are not 0 to {len(ids) - 1}, each once.")
-    wanted_pad = config.get("pad_token")
-    wanted_pad = wanted_pad.get("content") if isinstance(wanted_pad, dict) else wanted_pad
-    if wanted_pad not in (None, SPECIAL_TOKENS[0]):
-        raise ValueError(f"{config_path}: pad_token is {wanted_pad!r}; it must be {SPECIAL_TOKENS[0]!r}.")
+        raise ValueError(f"the ids are not 0 to {len(ids) - 1}, each once.")
+
+
+def check_tokenizer_config(config: dict) -> None:
+    """Raise ValueError if tokenizer_config.json says something else than tokenizer.json."""
+    if config.get("add_prefix_space"):
+        raise ValueError(
+            "add_prefix_space is true but false in tokenizer.json; which one wins depends on the "
+            "reader and its version, so set both to false."
+        )
+    wanted = {"unk_token": (None,), "pad_token": (None, SPECIAL_TOKENS[0])}
+    for name, allowed in wanted.items():
+        token = config.get(name)
+        token = token.get("content") if isinstance(token, dict) else token
+        if token not in allowed:
+            raise ValueError(f"{name} is {token!r}; it must be {allowed[-1] or 'left out'}.")
 
 
 def stream_decode(tokenizer: Tokenizer, ids: Iterable[int]) -> Iterator[str]:

@@ -48,12 +48,15 @@ class TrainConfig:
     seed: int = 0
     save_every: int = 200
     number_format: str = "auto"  # "float32", "bfloat16", or "auto": the faster on this machine
+    optimizer: str = "adamw"  # or "muon": that for the layers' matrices, AdamW for the rest
 
     def __post_init__(self):
         if self.number_format not in ("auto", "float32", "bfloat16"):
             raise ValueError(
                 f"number_format is {self.number_format!r}: choose auto, float32 or bfloat16."
             )
+        if self.optimizer not in ("adamw", "muon"):
+            raise ValueError(f"optimizer is {self.optimizer!r}: choose adamw or muon.")
         for name in ("total_steps", "sequence_length", "micro_batch_size", "accumulation_steps", "save_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}.")
@@ -128,15 +131,26 @@ def all_reduce_sum(value: float, device) -> float:
     return total.item()
 
 
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only: pulling a norm's scale to 0 makes no sense."""
-    matrices = [p for p in model.parameters() if p.dim() >= 2]
+def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """AdamW for everything, or Muon for the layers' matrices and AdamW for the rest.
+
+    Weight decay is for matrices only: pulling a norm's scale to 0 makes no sense. Muon (Jordan et
+    al., 2024) gives every direction of a matrix the same step, scaled here as AdamW's would be, so
+    that one learning rate serves both (Liu et al., 2025).
+    """
     vectors = [p for p in model.parameters() if p.dim() < 2]
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    hidden = [p for p in model.layers.parameters() if p.dim() >= 2] if config.optimizer == "muon" else []
     groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": [p for p in matrices if not any(p is h for h in hidden)], "weight_decay": config.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=(config.beta1, config.beta2), fused=True)
+    optimizers = [torch.optim.AdamW(groups, lr=0.0, betas=(config.beta1, config.beta2), fused=True)]
+    if hidden:
+        optimizers.append(torch.optim.Muon(
+            hidden, lr=0.0, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+        ))  # fmt: skip
+    return optimizers
 
 
 def pick_device() -> torch.device:
@@ -191,7 +205,7 @@ class Interrupt:
 
 
 def training_step(
-    model: nn.Module, optimizer, micro_batches: list, step: int, config: TrainConfig,
+    model: nn.Module, optimizers: list, micro_batches: list, step: int, config: TrainConfig,
     number_format=torch.float32,
 ) -> dict:  # fmt: skip
     """One optimizer step on one window; returns what the log says of it.
@@ -210,9 +224,10 @@ def training_step(
         step + 1, max_lr=config.max_lr, min_lr=config.min_lr,
         warmup_steps=config.warmup_steps, total_steps=config.total_steps,
     )  # fmt: skip
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    optimizer.step()
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.step()
     clipped = norm > config.max_grad_norm
     return {"step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm, "clipped": clipped}
 
@@ -234,8 +249,8 @@ def train(
     bare = model.module if isinstance(model, DistributedDataParallel) else model
     device = next(model.parameters()).device
     directory = None if directory is None else Path(directory)
-    optimizer = make_optimizer(bare, config)
-    first_step, number_format = load_training_state(directory, bare, optimizer, config)
+    optimizers = make_optimizers(bare, config)
+    first_step, number_format = load_training_state(directory, bare, optimizers, config)
     if number_format is None:
         number_format = choose_number_format(config, bare, windows[first_step][0], device)
         if description is not None:
@@ -250,7 +265,7 @@ def train(
         for step in range(first_step, config.total_steps):
             began = time.perf_counter()
             micro_batches = windows[step]
-            entry = training_step(model, optimizer, micro_batches, step, config, number_format)
+            entry = training_step(model, optimizers, micro_batches, step, config, number_format)
             tokens = sum(int((labels != IGNORE).sum()) for _, labels, *_ in micro_batches)
             entry["tokens"] = int(all_reduce_sum(tokens, device))
             entry["seconds"] = time.perf_counter() - began
@@ -263,7 +278,7 @@ def train(
             write_log(directory, entry)
             stop = bool(all_reduce_sum(float(interrupt.asked), device))
             if directory is not None and (stop or done or (step + 1) % config.save_every == 0):
-                save_training_state(directory, step + 1, bare, optimizer, config, number_format)
+                save_training_state(directory, step + 1, bare, optimizers, config, number_format)
             if on_step is not None:
                 on_step(entry)
             speed = entry["tokens"] / entry["seconds"]

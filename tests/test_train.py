@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from minimind_lite.train import (
     TrainConfig,
     accumulate_gradients,
     learning_rate,
-    make_optimizer,
+    make_optimizers,
     train,
 )
 
@@ -150,10 +151,19 @@ def test_schedule():
 
 def test_weight_decay_leaves_norms_alone():
     model = tiny()
-    decayed, spared = make_optimizer(model, TrainConfig()).param_groups
+    decayed, spared = make_optimizers(model, TrainConfig())[0].param_groups
     assert all(p.dim() == 2 for p in decayed["params"]) and decayed["weight_decay"] > 0
     assert all(p.dim() == 1 for p in spared["params"]) and spared["weight_decay"] == 0
     assert len(decayed["params"]) + len(spared["params"]) == len(list(model.parameters()))
+
+
+def test_muon_takes_the_matrices_of_the_layers_and_adamw_the_rest():
+    model = tiny()
+    adamw, muon = make_optimizers(model, TrainConfig(optimizer="muon"))
+    taken = [p for group in muon.param_groups for p in group["params"]]
+    assert {id(p) for p in taken} == {id(p) for p in model.layers.parameters() if p.dim() == 2}
+    rest = [p for group in adamw.param_groups for p in group["params"]]
+    assert sorted(map(id, taken + rest)) == sorted(id(p) for p in model.parameters())
 
 
 @pytest.fixture
@@ -210,21 +220,23 @@ class Stopped(Exception):
     pass
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize("step", [1, 4, 7, 11])
-def test_stopped_and_resumed_is_bit_identical(dataset, tmp_path, step):
+def test_stopped_and_resumed_is_bit_identical(dataset, tmp_path, step, optimizer):
+    config = replace(CONFIG, optimizer=optimizer)
     whole = tiny(dtype=torch.float32)
-    log = train(whole, windows_of(dataset), CONFIG)
+    log = train(whole, windows_of(dataset), config)
 
     def stop(entry):
         if entry["step"] == step:
             raise Stopped
 
     with pytest.raises(Stopped):
-        train(tiny(dtype=torch.float32), windows_of(dataset), CONFIG, tmp_path / "run", on_step=stop)
+        train(tiny(dtype=torch.float32), windows_of(dataset), config, tmp_path / "run", on_step=stop)
     resumed = tiny(seed=9, dtype=torch.float32)
     if step < CONFIG.save_every:  # nothing was saved yet: the start is the caller's
         resumed = tiny(dtype=torch.float32)
-    log_again = train(resumed, windows_of(dataset), CONFIG, tmp_path / "run")
+    log_again = train(resumed, windows_of(dataset), config, tmp_path / "run")
     assert torch.equal(weights(resumed), weights(whole))
     assert [e["loss"] for e in log_again] == [e["loss"] for e in log]
 
@@ -244,10 +256,10 @@ def test_resuming_without_everything_is_noticed(dataset, tmp_path, lost, monkeyp
         train(tiny(dtype=torch.float32), windows_of(dataset), CONFIG, tmp_path / "run", on_step=stop)
     right = module.load_training_state
 
-    def forgetful(directory, model, optimizer, config):
-        step, number_format = right(directory, model, optimizer, config)
+    def forgetful(directory, model, optimizers, config):
+        step, number_format = right(directory, model, optimizers, config)
         if lost == "optimizer":
-            optimizer.state.clear()
+            optimizers[0].state.clear()
         return (step if lost == "optimizer" else 0), number_format
 
     monkeypatch.setattr(module, "load_training_state", forgetful)
@@ -258,7 +270,7 @@ def test_resuming_without_everything_is_noticed(dataset, tmp_path, lost, monkeyp
 
 def test_a_state_of_another_configuration_is_refused(dataset, tmp_path):
     train(tiny(dtype=torch.float32), windows_of(dataset), CONFIG, tmp_path / "run")
-    other = TrainConfig(**{**CONFIG.__dict__, "max_lr": 5e-3})
+    other = replace(CONFIG, max_lr=5e-3)
     with pytest.raises(ValueError, match="max_lr=0.01, this run has 0.005"):
         train(tiny(dtype=torch.float32), windows_of(dataset), other, tmp_path / "run")
 
