@@ -1,6 +1,6 @@
 """The built-in corpus: documents whose entropy is known, the files that are made, the readers.
 
-A document is a story or a few facts, in English or Chinese. Every draw has a known probability,
+A document is a story, a few facts or a few memory games, in English or Chinese. Every draw has a known probability,
 so the corpus has an exact entropy: no model can be better than `entropy_bits_per_byte()`.
 All of it follows from integers (`Random64`), so it is the same on every platform.
 """
@@ -19,9 +19,10 @@ from minimind_lite.chat import in_language, is_correct  # noqa: F401  (part of t
 from minimind_lite.facts import LANGUAGES, TEXT, statements
 from minimind_lite.grammar import Grammar, Random64
 
-KINDS = {"story": 1, "fact": 1}  # how often a document is of a kind, out of the sum
+KINDS = {"story": 2, "fact": 2, "game": 1}  # how often a document is of a kind, out of the sum
 LANGUAGE_SHARES = {"en": 1, "zh": 1}
 STATEMENTS = 8  # sentences in a document of facts
+ROUNDS = 4  # rounds in a document of memory games
 JOIN = {"en": " ", "zh": ""}  # between two sentences
 
 FILES = {
@@ -60,8 +61,9 @@ def sentences(language: str) -> tuple[str, ...]:
 
 
 @cache
-def grammar(language: str) -> Grammar:
-    return Grammar.load(language)
+def grammar(language: str, of: str = "stories") -> Grammar:
+    """The stories or the games of a language."""
+    return Grammar.load(language, of)
 
 
 def documents(seed: int | str, count: int) -> Iterator[Document]:
@@ -74,6 +76,10 @@ def documents(seed: int | str, count: int) -> Iterator[Document]:
         if kind == "story":
             story = grammar(language).sample(rng)
             yield Document(story.text, bits + story.bits, kind, language)
+        elif kind == "game":
+            rounds = [grammar(language, "games").sample(rng) for _ in range(ROUNDS)]
+            text = JOIN[language].join(game.text for game in rounds)
+            yield Document(text, bits + sum(game.bits for game in rounds), kind, language)
         else:
             every = sentences(language)
             text = JOIN[language].join(rng.choice(every) for _ in range(STATEMENTS))
@@ -100,6 +106,9 @@ def _entropy_and_length(kind: str, language: str) -> tuple[float, float]:
     """Bits and mean bytes of a document of one kind and language."""
     if kind == "story":
         return grammar(language).entropy_bits(), grammar(language).expected_bytes()
+    if kind == "game":
+        games, joins = grammar(language, "games"), (ROUNDS - 1) * len(JOIN[language])
+        return ROUNDS * games.entropy_bits(), ROUNDS * games.expected_bytes() + joins
     every = sentences(language)
     mean = sum(len(sentence.encode("utf-8")) for sentence in every) / len(every)
     joins = (STATEMENTS - 1) * len(JOIN[language])

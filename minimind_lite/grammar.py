@@ -133,11 +133,11 @@ class Grammar:
         self._read(self.path.read_text(encoding="utf-8"))
 
     @classmethod
-    def load(cls, language: str) -> "Grammar":
-        """The grammar that comes with the package, "en" or "zh"."""
-        path = Path(__file__).parent / "text" / f"stories.{language}.txt"
+    def load(cls, language: str, of: str = "stories") -> "Grammar":
+        """A grammar that comes with the package: "stories" or "games", in "en" or "zh"."""
+        path = Path(__file__).parent / "text" / f"{of}.{language}.txt"
         if not path.exists():
-            raise ValueError(f"there are no stories in {language!r}; choose 'en' or 'zh'")
+            raise ValueError(f"there are no {of} in {language!r}; choose 'en' or 'zh'")
         return cls(path)
 
     def sample(self, rng: Random64, **bound: str) -> Story:

@@ -222,6 +222,17 @@ def test_no_two_derivations_give_the_same_text(grammar):
     assert collision(grammar) is None
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_two_rounds_of_a_game_give_the_same_text(language):
+    games = Grammar.load(language, "games")
+    assert collision(games) is None
+    rng = Random64(1)
+    rounds = [games.sample(rng) for _ in range(20_000)]
+    mean = sum(r.bits for r in rounds) / len(rounds)
+    spread = (sum((r.bits - mean) ** 2 for r in rounds) / len(rounds)) ** 0.5
+    assert abs(mean - games.entropy_bits()) < 4 * spread / len(rounds) ** 0.5
+
+
 def test_the_proof_finds_collisions(tiny, tmp_path):
     assert collision(tiny) is None
     for i, (plots, text) in enumerate([

@@ -170,8 +170,9 @@ def test_planted_bug_add_prefix_space(tokenizer):
     assert planted.encode("Hello") == planted.encode(" Hello") and tokenizer.encode("Hello") != tokenizer.encode(" Hello")
     assert planted.decode(planted.encode("Hello")) == " Hello"
     messages = [{"role": role, "content": "fox"} for role in ("user", "assistant")] * 5
-    gained = len(planted.encode_chat(messages)[0]) - len(tokenizer.encode_chat(messages)[0])
-    assert gained > 0
+    right, wrong = (t.decode(t.encode_chat(messages)[0]) for t in (tokenizer, planted))
+    assert right == "".join(f"<|im_start|>{m['role']}\nfox<|im_end|>\n" for m in messages)
+    assert wrong == "".join(f"<|im_start|> {m['role']}\n fox<|im_end|> \n" for m in messages)
 
 
 # The chat format
@@ -223,10 +224,10 @@ def test_the_template_gives_the_ids_of_encode_chat(tokenizer, auto, messages, pr
 
 
 def test_a_reply_that_begins_with_space_is_where_the_two_differ(tokenizer, auto):
-    messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "\n\n  x"}]
+    messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "    return x"}]
     ids, supervised = tokenizer.encode_chat(messages)
     assert auto.apply_chat_template(messages)["input_ids"] != ids
-    assert tokenizer.decode([i for i, s in zip(ids, supervised) if s]) == "\n\n  x<|im_end|>"
+    assert tokenizer.decode([i for i, s in zip(ids, supervised) if s]) == "    return x<|im_end|>"
 
 
 # The directory
@@ -297,7 +298,7 @@ DAMAGE = {
     "merges of another": (FAST, change("model", "merges", value=lambda m: [["z", "q"], *m]), "merge 0 needs 'zq'"),
     "odd merge": (FAST, change("model", "merges", value=lambda m: ["abc", *m]), "merge 0 is 'abc', not a pair"),
     "byte lost": (FAST, change("model", "vocab", value=lambda v: {("??" if t == "ÿ" else t): i for t, i in v.items()}), "1 of the 256 bytes are not in the vocabulary"),
-    "gap": (FAST, change("model", "vocab", value=lambda v: {t: i + (i > 400) for t, i in v.items()}), "the ids are not 0 to"),
+    "gap": (FAST, change("model", "vocab", value=lambda v: {t: i + (i > 300) for t, i in v.items()}), "the ids are not 0 to"),
     "normalizer": (FAST, change("normalizer", value={"type": "NFC"}), "normalizer"),
     "dropout": (FAST, change("model", "dropout", value=0.1), "dropout"),
     "no ByteLevel": (FAST, change("pre_tokenizer", value={"type": "Whitespace"}), "not ByteLevel"),
