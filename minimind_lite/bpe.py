@@ -1,4 +1,4 @@
-"""Byte-level BPE from nothing: a trainer that counts pairs once, and an encoder that merges by rank.
+"""Byte-level BPE from nothing: a trainer that counts pairs once, an encoder that merges by rank.
 
 Text is split into words by GPT-2's pattern (Radford et al., 2019), a word is its UTF-8 bytes, and
 the pair of neighbours that is most frequent becomes a new token, again and again (Sennrich et al.,
@@ -16,9 +16,9 @@ from heapq import heapify, heappop, heappush
 
 from tokenizers import Regex, pre_tokenizers
 
-# Python's `re` has no \p{L} (letters) and \p{N} (digits), so the tokenizers library splits. A number
-# may become one token, "2026" as well as "7": our sums stay below 11, splitting digits would buy
-# nothing here.
+# Python's `re` has no \p{L} (letters) and \p{N} (digits), so the tokenizers library splits. A
+# number may become one token, "2026" as well as "7": our sums stay below 11, and splitting digits
+# would buy nothing here.
 SPLIT_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _SPLITTER = pre_tokenizers.Split(Regex(SPLIT_PATTERN), "isolated")
 
@@ -102,7 +102,9 @@ def cut_special(chunks: Iterable[str], special_tokens) -> Iterator[tuple[str, st
     yield from pieces(len(pending))
 
 
-def stream_words(chunks: Iterable[str], special_tokens=()) -> Iterator[tuple[list[str], str | None]]:
+def stream_words(
+    chunks: Iterable[str], special_tokens=()
+) -> Iterator[tuple[list[str], str | None]]:
     """Lists of words, each with the special token behind it or None, from a text in chunks.
 
     The words are those of the whole text, wherever it was cut. More text can change the last two
@@ -126,47 +128,40 @@ def stream_words(chunks: Iterable[str], special_tokens=()) -> Iterator[tuple[lis
 
 class Chain:
     """All distinct words as one chain of tokens, with the count and the places of every pair.
-
-    A merge costs as much as there are places to merge: no word is read again. Memory grows with
-    the distinct words, not with the text.
-    """
+    A merge costs as much as there are places to merge: no word is read again."""
 
     def __init__(self, word_counts: dict[str, int], byte_ids: dict[int, int]):
-        self.tokens = array("i", [-1])  # -1 stands before, between and after words
-        self.weights = array("q", [0])  # how often the word at this place occurs
+        tokens, weights = [-1], [0]  # -1 stands before, between and after words
         for word, count in word_counts.items():
-            encoded = word.encode()
-            self.tokens.extend([byte_ids[byte] for byte in encoded])
-            self.tokens.append(-1)
-            self.weights.extend([count] * (len(encoded) + 1))
-        self.left = array("q", range(-1, len(self.tokens) - 1))
-        self.right = array("q", range(1, len(self.tokens) + 1))
+            tokens += [*(byte_ids[byte] for byte in word.encode()), -1]
+            weights += [count] * (len(tokens) - len(weights))
+        self.tokens, self.weights = array("i", tokens), array("q", weights)
+        self.left, self.right = (array("q", range(i, len(tokens) + i)) for i in (-1, 1))
         self.counts: dict[Pair, int] = defaultdict(int)
         self.places: dict[Pair, list[int]] = defaultdict(list)
-        for place in range(1, len(self.tokens) - 1):
-            self._add(place, place + 1, self.weights[place])
+        for place in range(1, len(tokens) - 1):
+            self.add(place, place + 1)
 
-    def _add(self, place: int, following: int, weight: int) -> None:
+    def add(self, place: int, following: int) -> None:
         pair = self.tokens[place], self.tokens[following]
         if -1 not in pair:
-            self.counts[pair] += weight
+            self.counts[pair] += self.weights[place]
             self.places[pair].append(place)
 
     def merge(self, pair: Pair, new: int) -> set[Pair]:
         """Replace the pair by one token wherever it stands; return the pairs that came to be."""
-        tokens, left, right = self.tokens, self.left, self.right
-        created = set()
+        tokens, created = self.tokens, set()
         for place in self.places.pop(pair):  # from left to right, as they were found
-            following = right[place]
+            following = self.right[place]
             if (tokens[place], tokens[following]) != pair:
                 continue  # the merge just before took one of the two: "aaa" holds "aa" once
-            before, after, weight = left[place], right[following], self.weights[place]
-            self.counts[tokens[before], pair[0]] -= weight
-            self.counts[pair[1], tokens[after]] -= weight
+            before, after = self.left[place], self.right[following]
+            self.counts[tokens[before], pair[0]] -= self.weights[place]
+            self.counts[pair[1], tokens[after]] -= self.weights[place]
             tokens[place], tokens[following] = new, -2
-            right[place], left[after] = after, place
-            self._add(before, place, weight)
-            self._add(place, after, weight)
+            self.right[place], self.left[after] = after, place
+            self.add(before, place)
+            self.add(place, after)
             created |= {(tokens[before], new), (new, tokens[after])}
         del self.counts[pair]
         return created
@@ -187,13 +182,13 @@ def most_frequent(heap: list[tuple], counts: dict[Pair, int]) -> Pair | None:
 
 def first_vocabulary(vocab_size: int, special_tokens) -> dict[int, bytes]:
     """Special tokens and bytes. Raises ValueError if they don't fit or a special token is odd."""
-    special_tokens = list(special_tokens)
-    if len(set(special_tokens)) < len(special_tokens) or any(len(t) < 2 for t in special_tokens):
-        raise ValueError(f"special tokens must differ and have two characters or more: {special_tokens}.")
-    tokens = [check_text(t).encode() for t in special_tokens] + [bytes([b]) for b in byte_order()]
+    special = list(special_tokens)
+    if len(set(special)) < len(special) or any(len(token) < 2 for token in special):
+        raise ValueError(f"special tokens must differ, each two characters or more: {special}.")
+    tokens = [check_text(token).encode() for token in special] + [bytes([b]) for b in byte_order()]
     if vocab_size < len(tokens):
         raise ValueError(
-            f"vocab_size {vocab_size} is too small: 256 bytes and {len(special_tokens)} special "
+            f"vocab_size {vocab_size} is too small: 256 bytes and {len(special)} special "
             f"tokens need {len(tokens)}."
         )
     return dict(enumerate(tokens))
@@ -247,6 +242,37 @@ def train_bpe(
     return vocab, merges
 
 
+def merge_by_rank(ids: list[int], ranks: dict[Pair, int], products: list[int]) -> list[int]:
+    """Merge neighbours, the pair learned earliest first, from left to right; the ids that remain.
+
+    ranks: pair -> its place in the list of merges; products: place -> the merged token's id.
+    A heap of candidates instead of a search for the next one: n log n steps for n bytes.
+
+    >>> merge_by_rank([0, 1, 1, 1], {(1, 1): 0, (0, 2): 1}, [2, 3])
+    [3, 1]
+    """
+    ids, n = list(ids), len(ids)
+    left, right = array("q", range(-1, n - 1)), array("q", range(1, n + 1))
+    # One number for rank and place: smaller than a tuple, in the same order.
+    heap = [ranks[pair] * n + i for i, pair in enumerate(zip(ids, ids[1:])) if pair in ranks]
+    heapify(heap)
+    while heap:
+        rank, i = divmod(heappop(heap), n)
+        j = right[i]
+        if j == n or ranks.get((ids[i], ids[j])) != rank:
+            continue  # one of the two has been merged since
+        ids[i], ids[j] = products[rank], -1
+        h, k = left[i], right[j]
+        right[i] = k
+        if k < n:
+            left[k] = i
+            if (rank := ranks.get((ids[i], ids[k]))) is not None:
+                heappush(heap, rank * n + i)
+        if h >= 0 and (rank := ranks.get((ids[h], ids[i]))) is not None:
+            heappush(heap, rank * n + h)
+    return [index for index in ids if index >= 0]
+
+
 class ByteLevelBPE:
     """Text to ids by the merges of a trained vocabulary, and back."""
 
@@ -270,9 +296,9 @@ class ByteLevelBPE:
         self._ranks: dict[Pair, int] = {}
         self._products: list[int] = []  # rank -> id of the merged token
         for rank, (left, right) in enumerate(merges):
-            for token in (left, right, left + right):
-                if token not in ids:
-                    raise ValueError(f"merge {rank} needs {token!r}, which is not in the vocabulary.")
+            absent = [token for token in (left, right, left + right) if token not in ids]
+            if absent:
+                raise ValueError(f"merge {rank} needs {absent[0]!r}, which the vocabulary lacks.")
             if self._ranks.setdefault((ids[left], ids[right]), rank) != rank:
                 raise ValueError(f"merge {rank} ({left!r}, {right!r}) is in the list twice.")
             self._products.append(ids[left + right])
@@ -286,7 +312,7 @@ class ByteLevelBPE:
         self._cache: dict[str, list[int]] = {}
 
     def encode(self, text: str, parse_special: bool = False) -> list[int]:
-        """Ids of a text. Special tokens it spells are ordinary text unless parse_special is True."""
+        """Ids of a text. Special tokens that it spells are text, unless parse_special is True."""
         return list(self.encode_iterable([text], parse_special))
 
     def encode_iterable(self, chunks: Iterable[str], parse_special: bool = False) -> Iterator[int]:
@@ -304,38 +330,13 @@ class ByteLevelBPE:
                 yield special_ids[special]
 
     def _encode_word(self, word: str) -> list[int]:
-        ids = self._merge(word.encode())
+        ids = [self._byte_ids[byte] for byte in word.encode()]
+        ids = merge_by_rank(ids, self._ranks, self._products)
         if len(word) <= CACHE_WORD_LENGTH:
             if len(self._cache) >= CACHE_WORDS:
                 self._cache.clear()
             self._cache[word] = ids
         return ids
-
-    def _merge(self, word: bytes) -> list[int]:
-        """Merge neighbours by rank, the earliest learned first, from left to right.
-
-        A heap of candidates in place of a search for the next one: n log n for n bytes.
-        """
-        ids, ranks, n = [self._byte_ids[byte] for byte in word], self._ranks, len(word)
-        left, right = array("q", range(-1, n - 1)), array("q", range(1, n + 1))
-        # One number for rank and place: smaller than a tuple, in the same order.
-        heap = [ranks[p] * n + i for i, p in enumerate(zip(ids, ids[1:])) if p in ranks]
-        heapify(heap)
-        while heap:
-            rank, i = divmod(heappop(heap), n)
-            j = right[i]
-            if j == n or ranks.get((ids[i], ids[j])) != rank:
-                continue  # one of the two has been merged since
-            ids[i], ids[j] = self._products[rank], -1
-            h, k = left[i], right[j]
-            right[i] = k
-            if k < n:
-                left[k] = i
-                if (rank := ranks.get((ids[i], ids[k]))) is not None:
-                    heappush(heap, rank * n + i)
-            if h >= 0 and (rank := ranks.get((ids[h], ids[i]))) is not None:
-                heappush(heap, rank * n + h)
-        return [index for index in ids if index >= 0]
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The bytes of the ids. Raises ValueError for an id that is not in the vocabulary."""

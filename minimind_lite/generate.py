@@ -55,7 +55,7 @@ def next_token_probabilities(
     probabilities = (above / temperature).softmax(-1)
     if top_k is None and top_p is None:
         return probabilities
-    ranked, order = probabilities.sort(-1, descending=True, stable=True)
+    ranked, order = probabilities.sort(dim=-1, descending=True, stable=True)
     if top_k is not None:
         ranked[:, top_k:] = 0
         ranked /= ranked.sum(-1, keepdim=True)

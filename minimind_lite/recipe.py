@@ -51,7 +51,7 @@ PRESETS = {
             num_key_value_heads=2, max_position_embeddings=512,
         ),
         pretrain=TrainConfig(
-            total_steps=1600, max_lr=4e-3, min_lr=1e-4, warmup_steps=60, sequence_length=256,
+            total_steps=1700, max_lr=4e-3, min_lr=1e-4, warmup_steps=60, sequence_length=256,
             micro_batch_size=8, accumulation_steps=1, optimizer="muon",
         ),
         sft=TrainConfig(

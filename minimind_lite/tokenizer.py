@@ -42,8 +42,9 @@ def byte_alphabet() -> dict[int, str]:
 class Tokenizer:
     """Text to ids and back, and chats to ids with a mask of what is supervised.
 
-    Words are split by GPT-2's pattern, `minimind_lite.bpe.SPLIT_PATTERN`; a number may be one token.
-    There is no normalizer: NFC would make one letter of "e" and an accent, and lose the round trip.
+    Words are split by GPT-2's pattern, `minimind_lite.bpe.SPLIT_PATTERN`; a number may be one
+    token. There is no normalizer: NFC would make one letter of "e" and an accent, and the text
+    would not come back as it was.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer):
@@ -75,8 +76,8 @@ class Tokenizer:
         smallest = len(SPECIAL_TOKENS) + 256
         if vocab_size < smallest:
             raise ValueError(
-                f"vocab_size {vocab_size} is too small: 256 bytes and {len(SPECIAL_TOKENS)} special "
-                f"tokens need {smallest}."
+                f"vocab_size {vocab_size} is too small: 256 bytes and {len(SPECIAL_TOKENS)} "
+                f"special tokens need {smallest}."
             )
         backend = tokenizers.Tokenizer(models.BPE())
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -105,7 +106,8 @@ class Tokenizer:
         """The id of a special token. Raises ValueError for a mistyped one (there is no UNK)."""
         index = self.backend.token_to_id(token)
         if index not in self._special_ids:
-            raise ValueError(f"{token!r} is not a special token: there are {', '.join(SPECIAL_TOKENS)}.")
+            known = ", ".join(SPECIAL_TOKENS)
+            raise ValueError(f"{token!r} is not a special token: there are {known}.")
         return index
 
     def encode(self, text: str) -> list[int]:
@@ -120,7 +122,8 @@ class Tokenizer:
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """Text of ids; decode(encode(s)) == s. Bytes that are not UTF-8 become U+FFFD."""
         skipped = self._special_ids if skip_special_tokens else ()
-        return b"".join(self.token_bytes(i) for i in ids if i not in skipped).decode("utf-8", "replace")
+        kept = (self.token_bytes(index) for index in ids if index not in skipped)
+        return b"".join(kept).decode("utf-8", errors="replace")
 
     def encode_chat(
         self, messages: list[dict], add_generation_prompt: bool = False
@@ -167,12 +170,14 @@ class Tokenizer:
 
     @staticmethod
     def from_pretrained(directory: Path | str) -> "Tokenizer":
-        """Open a directory; raises FileNotFoundError or ValueError naming the file and the reason."""
-        path, config_path = (Path(directory) / n for n in ("tokenizer.json", "tokenizer_config.json"))
+        """Open a directory. Raises FileNotFoundError or ValueError: the file and the reason."""
+        path = Path(directory) / "tokenizer.json"
+        config_path = Path(directory) / "tokenizer_config.json"
         fast, config = read_object(path), read_object(config_path)
         try:
             check_tokenizer_json(fast)
-            tokenizer = Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(fast, ensure_ascii=False)))
+            backend = tokenizers.Tokenizer.from_str(json.dumps(fast, ensure_ascii=False))
+            tokenizer = Tokenizer(backend)
         except Exception as error:  # the library raises plain Exception for all of its reasons
             raise ValueError(f"{path}: {error or type(error).__name__}") from error
         try:
@@ -191,7 +196,8 @@ def check_messages(messages: list[dict]) -> None:
     for number, message in enumerate(messages):
         if not isinstance(message, dict) or message.get("role") not in ROLES:
             role = message.get("role") if isinstance(message, dict) else message
-            raise ValueError(f"message {number} has the role {role!r}: use one of {', '.join(ROLES)}.")
+            known = ", ".join(ROLES)
+            raise ValueError(f"message {number} has the role {role!r}: use one of {known}.")
         if not isinstance(message.get("content"), str):
             raise ValueError(f"message {number} ({message['role']}) has no text in 'content'.")
 
@@ -219,14 +225,14 @@ def check_tokenizer_json(fast: dict) -> None:
         if model.get(name):
             raise ValueError(f"its model has {name} {model[name]!r}; it must have none.")
     if fast.get("normalizer"):
-        raise ValueError("it has a normalizer, so that some texts would not come back as they were.")
+        raise ValueError("it has a normalizer: some texts would not come back as they were.")
     steps = [fast.get("pre_tokenizer") or {}]
     steps += steps[0].get("pretokenizers", [])
     flags = [step["add_prefix_space"] for step in steps if step.get("type") == "ByteLevel"]
     if not flags:
         raise ValueError("its pre_tokenizer is not ByteLevel.")
     if any(flags):
-        raise ValueError("add_prefix_space is true: no text would come back as it was; set it to false.")
+        raise ValueError("add_prefix_space is true: texts come back changed; set it to false.")
     added = {token["content"]: token["id"] for token in fast.get("added_tokens") or []}
     for index, token in enumerate(SPECIAL_TOKENS):
         if added.get(token) != index:
@@ -240,8 +246,8 @@ def check_vocabulary(vocab: dict[str, int], merges: list, added: dict[str, int])
     missing = sorted(known - vocab.keys())
     if missing:
         raise ValueError(
-            f"{len(missing)} of the 256 bytes are not in the vocabulary, the first is {missing[0]!r}; "
-            "text with them would lose characters."
+            f"{len(missing)} of the 256 bytes are not in the vocabulary, the first is "
+            f"{missing[0]!r}; text with them would lose characters."
         )
     for number, merge in enumerate(merges):
         parts = merge.split(" ") if isinstance(merge, str) else merge
@@ -253,7 +259,7 @@ def check_vocabulary(vocab: dict[str, int], merges: list, added: dict[str, int])
         known.add("".join(parts))
     unreachable = sorted(vocab.keys() - known - added.keys())
     if unreachable:
-        raise ValueError(f"no merge makes the token {unreachable[0]!r}: the list of merges is not its own.")
+        raise ValueError(f"no merge makes the token {unreachable[0]!r}: its merges are another's.")
     ids = sorted((vocab | added).values())
     if ids != list(range(len(ids))):
         raise ValueError(f"the ids are not 0 to {len(ids) - 1}, each once.")

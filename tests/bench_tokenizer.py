@@ -3,8 +3,9 @@
     python -m tests.bench_tokenizer            # 100 KB, 1 MB, 10 MB
     python -m tests.bench_tokenizer 0.1 1      # other sizes, in megabytes
 
-Each measurement runs in a process of its own on one core; memory is what it adds to the process
-that has read the text. The naive trainer is measured at 100 KB only: at 1 MB it would take minutes.
+Each measurement runs in a process of its own on one core; memory is how far it raises the
+process's highest, once text and encoder are there. The naive trainer is measured at 100 KB only:
+at 1 MB it would take minutes.
 """
 
 import importlib.util

@@ -67,7 +67,7 @@ def render(chapters: Path) -> None:
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
     write_results(source / "book" / "times.md")
-    command = [sys.executable, "-m", "jupyter_book", "build", str(source), "--path-output", str(ROOT),
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--path-output", str(ROOT),
                "-W", "-n", "--keep-going", "-q"]  # fmt: skip
     began = time.time()
     done = subprocess.run(command, capture_output=True, text=True)

@@ -1,0 +1,128 @@
+"""The corpus: the same bytes everywhere, exact entropy, clean splits; and readers that name lines."""
+
+import hashlib
+import json
+import math
+
+import pytest
+
+from minimind_lite import corpus
+from minimind_lite.corpus import CorpusConfig, documents, entropy_bits_per_byte, sentences
+
+SMALL = CorpusConfig(
+    documents=400, validation_documents=40, conversations=600, validation_conversations=40,
+    preference_pairs=30, items_per_skill=6,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return corpus.write_corpus(tmp_path_factory.mktemp("corpus"), SMALL)
+
+
+def rows(path):
+    return [row for _, row in corpus.read_jsonl(path)]
+
+
+def test_writing_twice_gives_the_same_bytes(files, tmp_path):
+    again = corpus.write_corpus(tmp_path, SMALL)
+    for name, path in files.items():
+        assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(again[name].read_bytes()).digest()
+
+
+def test_the_files_have_minimind_s_shapes(files):
+    assert set(rows(files["pretrain"])[0]) == {"text"}
+    for conversation in corpus.read_conversations(files["sft"]):
+        assert conversation[-1]["role"] == "assistant"
+    assert set(rows(files["preference"])[0]) == {"chosen", "rejected"}
+
+
+def test_held_out_texts_and_prompts_never_occur_in_training(files):
+    training = set(corpus.read_texts(files["pretrain"]))
+    assert not training & set(corpus.read_texts(files["pretrain_valid"]))
+    prompts = set()
+    for conversation in corpus.read_conversations(files["sft"]):
+        for end, message in enumerate(conversation):
+            if message["role"] == "assistant":
+                prompts.add(json.dumps(conversation[:end]))
+    for item in rows(files["evaluation"]):
+        assert json.dumps(item["messages"]) not in prompts
+
+
+@pytest.mark.parametrize("kind", [*corpus.KINDS, None])
+@pytest.mark.parametrize("language", ["en", "zh", None])
+def test_the_entropy_is_that_of_the_documents(kind, language):
+    chosen = [d for d in documents("test", 6000) if kind in (None, d.kind) and language in (None, d.language)]
+    fixed = -math.log2(corpus._share(corpus.KINDS, kind) if kind else 1)
+    fixed -= math.log2(corpus._share(corpus.LANGUAGE_SHARES, language) if language else 1)
+    bits = sum(d.bits - fixed for d in chosen) / sum(len(d.text.encode()) for d in chosen)
+    assert bits == pytest.approx(entropy_bits_per_byte(kind, language), rel=0.03)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_statement_is_a_question_and_none_occurs_twice(language):
+    every = sentences(language)
+    assert len(set(every)) == len(every)
+    assert not any("?" in s or "？" in s for s in every)
+
+
+@pytest.mark.parametrize(
+    "line, reason",
+    [
+        ('{"text": "cut', "line 2: this is not JSON"),
+        ("[1, 2]", "line 2"),
+        ('{"txt": "no key"}', "line 2"),
+        ('{"text": 7}', "line 2"),
+    ],
+)
+def test_a_malformed_text_is_named_with_its_line(tmp_path, line, reason):
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"text": "good"}\n' + line + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=reason):
+        list(corpus.read_texts(path))
+
+
+def user(content="Hi."):
+    return {"role": "user", "content": content}
+
+
+def assistant(content="Hello."):
+    return {"role": "assistant", "content": content}
+
+
+@pytest.mark.parametrize(
+    "conversation",
+    [
+        [],
+        "text",
+        [user()],
+        [assistant(), user()],
+        [user(), user(), assistant()],
+        [{"role": "robot", "content": "x"}, assistant()],
+        [user(3), assistant()],
+        [user(), {"role": "assistant"}],
+    ],
+)
+def test_a_malformed_conversation_is_named_with_its_line(tmp_path, conversation):
+    path = tmp_path / "bad.jsonl"
+    good = {"conversations": [user(), assistant()]}
+    path.write_text(f"{json.dumps(good)}\n{json.dumps({'conversations': conversation})}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="bad.jsonl, line 2"):
+        list(corpus.read_conversations(path))
+
+
+def test_minimind_s_empty_extra_keys_are_read_as_they_are(tmp_path):
+    path = tmp_path / "mini.jsonl"
+    extra = {"reasoning_content": "", "tools": None, "tool_calls": []}
+    path.write_text(json.dumps({"conversations": [user() | extra, assistant() | extra]}), encoding="utf-8")
+    assert list(corpus.read_conversations(path)) == [[user(), assistant()]]
+
+
+def test_an_empty_file_and_broken_utf8_get_one_sentence(tmp_path):
+    path = tmp_path / "empty.jsonl"
+    path.write_text("\n\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="empty.jsonl"):
+        list(corpus.read_texts(path))
+    path.write_bytes(b'{"text": "\xff"}\n')
+    with pytest.raises(ValueError, match="line 1"):
+        list(corpus.read_texts(path))
