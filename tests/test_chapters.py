@@ -64,10 +64,8 @@ def test_a_chapter_is_small_enough_to_review(path):
 
 def test_no_cell_prints_more_than_a_screen(notebook):
     for cell in code_cells(notebook):
-        printed = sum(
-            len((o.get("text") or o.get("data", {}).get("text/plain", "")).splitlines()) for o in cell.outputs
-        )
-        assert printed <= 25, cell.source
+        printed = sum(len(output.get("text", "").splitlines()) for output in cell.outputs)
+        assert printed <= 20, cell.source
 
 
 def test_every_figure_has_alternative_text_and_a_caption(notebook):
