@@ -67,7 +67,8 @@ def test_probabilities_are_finite_and_sum_to_one(temperature):
     p = next_token_probabilities(logits, temperature, top_k=7, top_p=0.8)
     assert p.isfinite().all() and torch.allclose(p.sum(-1), torch.ones(3))
     assert (p > 0).sum(-1).max() <= 7
-    assert (p.gather(-1, logits.argmax(-1, keepdim=True))[:, 0] == p.amax(-1)).all()
+    if temperature < 1e30:  # there all tokens are equal within rounding, and the first ones stay
+        assert (p.argmax(-1) == logits.argmax(-1)).all()
 
 
 def test_top_p_keeps_the_fewest_tokens_that_reach_p():
