@@ -19,10 +19,12 @@ from tokenizers import Regex, pre_tokenizers
 # Python's `re` has no \p{L} (letters) and \p{N} (digits), so the tokenizers library splits. A
 # number may become one token, "2026" as well as "7": our sums stay below 11, and splitting digits
 # would buy nothing here.
-SPLIT_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+SPLIT_PATTERN = (
+    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+)
 _SPLITTER = pre_tokenizers.Split(Regex(SPLIT_PATTERN), "isolated")
 
-PIECE = 1 << 16  # characters that are split at once: a stream is never held whole
+PIECE = 1 << 12  # characters split at once; more are slower, and a stream is never held whole
 CACHE_WORDS = 1 << 15
 CACHE_WORD_LENGTH = 64  # characters; longer words seldom come back
 
@@ -136,7 +138,8 @@ class Chain:
             tokens += [*(byte_ids[byte] for byte in word.encode()), -1]
             weights += [count] * (len(tokens) - len(weights))
         self.tokens, self.weights = array("i", tokens), array("q", weights)
-        self.left, self.right = (array("q", range(i, len(tokens) + i)) for i in (-1, 1))
+        self.left = array("q", range(-1, len(tokens) - 1))
+        self.right = array("q", range(1, len(tokens) + 1))
         self.counts: dict[Pair, int] = defaultdict(int)
         self.places: dict[Pair, list[int]] = defaultdict(list)
         for place in range(1, len(tokens) - 1):
@@ -154,7 +157,7 @@ class Chain:
         for place in self.places.pop(pair):  # from left to right, as they were found
             following = self.right[place]
             if (tokens[place], tokens[following]) != pair:
-                continue  # the merge just before took one of the two: "aaa" holds "aa" once
+                continue  # half of it was just merged: "aaa" holds "aa" once
             before, after = self.left[place], self.right[following]
             self.counts[tokens[before], pair[0]] -= self.weights[place]
             self.counts[pair[1], tokens[after]] -= self.weights[place]
@@ -222,11 +225,13 @@ def train_bpe(
     for text in texts:
         for words, _ in stream_words([check_text(text)], special_tokens):
             word_counts.update(words)
-    byte_ids = {vocab[index][0]: index for index in range(len(vocab) - 256, len(vocab))}
+    byte_ids = {vocab[i][0]: i for i in range(len(vocab) - 256, len(vocab))}
     chain = Chain(word_counts, byte_ids)
 
     def entry(pair: Pair) -> tuple:
-        order = pair if tie_break == "first" else tuple(greatest_first(vocab[i]) for i in pair)
+        order = pair
+        if tie_break == "greatest":
+            order = tuple(greatest_first(vocab[i]) for i in pair)
         return -chain.counts[pair], order, pair
 
     heap = [entry(pair) for pair in chain.places]
@@ -242,7 +247,9 @@ def train_bpe(
     return vocab, merges
 
 
-def merge_by_rank(ids: list[int], ranks: dict[Pair, int], products: list[int]) -> list[int]:
+def merge_by_rank(
+    ids: list[int], ranks: dict[Pair, int], products: list[int]
+) -> list[int]:
     """Merge neighbours, the pair learned earliest first, from left to right; the ids that remain.
 
     ranks: pair -> its place in the list of merges; products: place -> the merged token's id.
@@ -254,7 +261,8 @@ def merge_by_rank(ids: list[int], ranks: dict[Pair, int], products: list[int]) -
     ids, n = list(ids), len(ids)
     left, right = array("q", range(-1, n - 1)), array("q", range(1, n + 1))
     # One number for rank and place: smaller than a tuple, in the same order.
-    heap = [ranks[pair] * n + i for i, pair in enumerate(zip(ids, ids[1:])) if pair in ranks]
+    pairs = enumerate(zip(ids, ids[1:]))
+    heap = [ranks[pair] * n + i for i, pair in pairs if pair in ranks]
     heapify(heap)
     while heap:
         rank, i = divmod(heappop(heap), n)
@@ -273,6 +281,47 @@ def merge_by_rank(ids: list[int], ranks: dict[Pair, int], products: list[int]) -
     return [index for index in ids if index >= 0]
 
 
+def token_ids(vocab: dict[int, bytes]) -> dict[bytes, int]:
+    """Token -> id. Raises ValueError if a token has two ids or a byte has none."""
+    ids = {token: index for index, token in vocab.items()}
+    if len(ids) < len(vocab):
+        twice = next(i for i, token in vocab.items() if ids[token] != i)
+        raise ValueError(f"tokens {twice} and {ids[vocab[twice]]} are both {vocab[twice]!r}.")
+    missing = [byte for byte in range(256) if bytes([byte]) not in ids]
+    if missing:
+        raise ValueError(
+            f"the vocabulary lacks {len(missing)} of the 256 bytes, the first is {missing[0]}: "
+            "some texts would have no encoding."
+        )
+    return ids
+
+
+def rank_merges(
+    merges: Iterable[tuple[bytes, bytes]], ids: dict[bytes, int]
+) -> tuple[dict[Pair, int], list[int]]:
+    """Pair of ids -> rank, and rank -> id of the merged token. Raises ValueError if one is odd."""
+    ranks, products = {}, []
+    for rank, (left, right) in enumerate(merges):
+        absent = [token for token in (left, right, left + right) if token not in ids]
+        if absent:
+            raise ValueError(f"merge {rank} needs {absent[0]!r}, which the vocabulary lacks.")
+        if ranks.setdefault((ids[left], ids[right]), rank) != rank:
+            raise ValueError(f"merge {rank} ({left!r}, {right!r}) is in the list twice.")
+        products.append(ids[left + right])
+    return ranks, products
+
+
+def number_special(special_tokens: Iterable[str], ids: dict[bytes, int]) -> dict[str, int]:
+    """Special token -> id; those that the vocabulary lacks get the next free ids."""
+    special_ids, free = {}, max(ids.values()) + 1
+    for token in special_tokens:
+        if not token:
+            raise ValueError("a special token must not be empty.")
+        special_ids[token] = ids.get(check_text(token).encode(), free)
+        free = max(free, special_ids[token] + 1)
+    return special_ids
+
+
 class ByteLevelBPE:
     """Text to ids by the merges of a trained vocabulary, and back."""
 
@@ -281,41 +330,20 @@ class ByteLevelBPE:
 
         Raises ValueError if a byte is missing, a token has two ids, or a merge does not fit.
         """
-        self.vocab = dict(vocab)
-        ids = {token: index for index, token in self.vocab.items()}
-        if len(ids) < len(self.vocab):
-            twice = next(i for i, token in self.vocab.items() if ids[token] != i)
-            raise ValueError(f"tokens {twice} and {ids[vocab[twice]]} are both {vocab[twice]!r}.")
-        missing = [byte for byte in range(256) if bytes([byte]) not in ids]
-        if missing:
-            raise ValueError(
-                f"the vocabulary lacks {len(missing)} of the 256 bytes, the first is {missing[0]}: "
-                "some texts would have no encoding."
-            )
+        ids = token_ids(vocab)
         self._byte_ids = [ids[bytes([byte])] for byte in range(256)]
-        self._ranks: dict[Pair, int] = {}
-        self._products: list[int] = []  # rank -> id of the merged token
-        for rank, (left, right) in enumerate(merges):
-            absent = [token for token in (left, right, left + right) if token not in ids]
-            if absent:
-                raise ValueError(f"merge {rank} needs {absent[0]!r}, which the vocabulary lacks.")
-            if self._ranks.setdefault((ids[left], ids[right]), rank) != rank:
-                raise ValueError(f"merge {rank} ({left!r}, {right!r}) is in the list twice.")
-            self._products.append(ids[left + right])
-        self.special_ids: dict[str, int] = {}
-        for token in special_tokens:
-            if not token:
-                raise ValueError("a special token must not be empty.")
-            index = ids.setdefault(check_text(token).encode(), max(self.vocab) + 1)
-            self.vocab[index] = token.encode()
-            self.special_ids[token] = index
+        self._merges = rank_merges(merges, ids)
+        self.special_ids = number_special(special_tokens, ids)
+        self.vocab = vocab | {i: token.encode() for token, i in self.special_ids.items()}
         self._cache: dict[str, list[int]] = {}
 
     def encode(self, text: str, parse_special: bool = False) -> list[int]:
         """Ids of a text. Special tokens that it spells are text, unless parse_special is True."""
         return list(self.encode_iterable([text], parse_special))
 
-    def encode_iterable(self, chunks: Iterable[str], parse_special: bool = False) -> Iterator[int]:
+    def encode_iterable(
+        self, chunks: Iterable[str], parse_special: bool = False
+    ) -> Iterator[int]:
         """Ids of a text that comes in chunks, the same wherever it was cut; O(1) chunks in memory.
 
         Raises ValueError for a lone surrogate, when it comes.
@@ -330,8 +358,7 @@ class ByteLevelBPE:
                 yield special_ids[special]
 
     def _encode_word(self, word: str) -> list[int]:
-        ids = [self._byte_ids[byte] for byte in word.encode()]
-        ids = merge_by_rank(ids, self._ranks, self._products)
+        ids = merge_by_rank([self._byte_ids[b] for b in word.encode()], *self._merges)
         if len(word) <= CACHE_WORD_LENGTH:
             if len(self._cache) >= CACHE_WORDS:
                 self._cache.clear()
@@ -343,7 +370,7 @@ class ByteLevelBPE:
         try:
             return b"".join([self.vocab[index] for index in ids])
         except KeyError as error:
-            raise ValueError(f"there is no token {error.args[0]} in this vocabulary.") from None
+            raise ValueError(f"there is no token {error.args[0]}.") from None
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of the ids; bytes that are no UTF-8 (half a character, say) become U+FFFD."""

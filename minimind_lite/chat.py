@@ -72,7 +72,7 @@ def asked_rows(seed: int) -> frozenset[int]:
         rows = {fact.row: None for fact in facts("en") if fact.relation == relation}
         rows = [row for row in rows if row not in decided]  # "from X" shares the rows of X
         Random64(f"asked/{seed}/{relation}").shuffle(rows)
-        asked.update(rows[: (len(rows) + 1) // 2])
+        asked.update(rows[: len(rows) - len(rows) // 4])
         decided.update(rows)
     return frozenset(asked)
 
@@ -127,9 +127,11 @@ class Chat:
         return Turn(self.pick(rng, "story", "ask", **asked), reply, expect)
 
     def repeat(self, rng: Random64) -> Turn:
-        words = {use: self.pick(rng, "repeat", use)
-                 for use in ("adjective", "noun", "verb", "adverb")}  # fmt: skip
+        kinds = [use for use in texts()["repeat"][self.language] if use not in ("ask", "phrase")]
+        words = {kind: self.pick(rng, "repeat", kind) for kind in kinds}
         phrase = self.pick(rng, "repeat", "phrase", **words)
+        if rng.below(4) == 0:  # what the facts are about, asked or not, is worth saying too
+            phrase = rng.choice(facts(self.language)).subject
         return Turn(self.pick(rng, "repeat", "ask", phrase=phrase), phrase, {"exact": phrase})
 
     def reverse(self, rng: Random64) -> Turn:

@@ -29,6 +29,8 @@ FIXED = {
     "use_sliding_window": False,
     "rope_scaling": None,
 }
+NOT_WRITTEN = {"partial_rotary_factor": 1.0, "quantization_config": None}
+ARCHITECTURES = ["Qwen3ForCausalLM"]
 
 
 @contextmanager
@@ -72,31 +74,35 @@ def config_to_json(config: ModelConfig, tokenizer=None) -> dict:
     }  # fmt: skip
     rope = {"rope_type": "default", "rope_theta": config.rope_theta}
     return {
-        "architectures": ["Qwen3ForCausalLM"], **FIXED, **asdict(config), **ends,
+        "architectures": ARCHITECTURES, **FIXED, **asdict(config), **ends,
         "rope_parameters": rope, "torch_dtype": "float32",
     }  # fmt: skip
 
 
 def config_from_json(path: Path) -> ModelConfig:
-    """Read config.json. Raises ValueError naming the field that we do not implement."""
+    """Read config.json. Raises ValueError naming the field that is missing or not implemented."""
     values = read_json(path)
-    rope = values.get("rope_parameters") or {}
-    values.setdefault("rope_theta", rope.get("rope_theta", 10_000.0))
-    if rope.get("rope_type", "default") != "default":
-        values["rope_scaling"] = rope
-    for name, expected in FIXED.items():
+    for name, expected in (FIXED | NOT_WRITTEN).items():
         if values.get(name, expected) != expected:
-            raise ValueError(
-                f"{path}: {name} is {values[name]!r}, but only {expected!r} is implemented here."
-            )
-    sliding = [kind for kind in values.get("layer_types") or [] if kind != "full_attention"]
-    if sliding:
-        raise ValueError(f"{path}: layer_types has {sliding[0]!r}, but only 'full_attention' "
-                         "is implemented here.")  # fmt: skip
-    missing = [n for n in ("vocab_size", "hidden_size", "num_hidden_layers") if n not in values]
-    if missing:
-        raise ValueError(f"{path}: {missing[0]} is missing, so this is not a model's config.json.")
-    return ModelConfig(**{f.name: values[f.name] for f in fields(ModelConfig) if f.name in values})
+            raise not_implemented(path, name, values[name], expected)
+    rope = values.get("rope_parameters") or {}  # transformers 5; before, rope_theta and rope_scaling
+    if rope.get("rope_type", "default") != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
+        raise not_implemented(path, "rope_parameters (once rope_scaling)", rope, {"rope_type": "default"})
+    for kind in values.get("layer_types") or []:
+        if kind != "full_attention":
+            raise not_implemented(path, "layer_types", kind, "full_attention")
+    if (values.get("architectures") or ARCHITECTURES) != ARCHITECTURES:
+        raise not_implemented(path, "architectures", values["architectures"], ARCHITECTURES)
+    values["rope_theta"] = rope.get("rope_theta", values.get("rope_theta", 10_000.0))
+    names = [field.name for field in fields(ModelConfig)]
+    missing = [name for name in names if values.get(name) is None and name != "initializer_range"]
+    if missing:  # no defaults: ours are not those of whoever wrote the file
+        raise ValueError(f"{path}: {missing[0]} is missing, so the model's shape is not known.")
+    return ModelConfig(**{name: values[name] for name in names if name in values})
+
+
+def not_implemented(path: Path, name: str, found, expected) -> ValueError:
+    return ValueError(f"{path}: {name} is {found!r}, but only {expected!r} is implemented here.")
 
 
 def to_hugging_face(name: str) -> str:
@@ -165,7 +171,7 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
     """All tensors of model.safetensors, or of the shards that its index names."""
     index = directory / "model.safetensors.index.json"
     if index.is_file():
-        paths = [directory / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+        paths = [directory / name for name in sorted(set(read_json(index).get("weight_map", {}).values()))]
     else:
         paths = [directory / "model.safetensors"]
     weights = {}

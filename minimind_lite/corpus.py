@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from minimind_lite import facts
 from minimind_lite.chat import conversations, evaluation_items, preferences
 from minimind_lite.chat import in_language, is_correct  # noqa: F401  (part of this module's names)
-from minimind_lite.facts import LANGUAGES, TEXT, statements
+from minimind_lite.facts import LANGUAGES, TEXT
 from minimind_lite.grammar import Grammar, Random64
 
 KINDS = {"story": 2, "fact": 2, "game": 1}  # how often a document is of a kind, out of the sum
 LANGUAGE_SHARES = {"en": 1, "zh": 1}
-STATEMENTS = 8  # sentences in a document of facts
-ROUNDS = 4  # rounds in a document of memory games
+FACTS = 4  # facts in a document of facts, each with two sentences about it
+ROUNDS = 2  # rounds in a document of memory games
 JOIN = {"en": " ", "zh": ""}  # between two sentences
 
 FILES = {
@@ -54,10 +55,36 @@ class CorpusConfig:
     items_per_skill: int = 40  # evaluation prompts of a skill and language, where there are enough
 
 
+@dataclass(frozen=True)
+class FactSentences:
+    """The sentences about one fact: `wonder` wants to know it, `say` states it."""
+
+    wonder: tuple[str, ...]
+    say: tuple[str, ...]
+
+
 @cache
-def sentences(language: str) -> tuple[str, ...]:
-    """Every statement of a fact. A document of facts draws from these, each equally likely."""
-    return tuple(statements(language))
+def fact_sentences(language: str) -> tuple[FactSentences, ...]:
+    """The sentences about every fact; all different, so that each is about one fact."""
+    pairs = zip(facts.sentences(language, "wonder"), facts.sentences(language, "say"))
+    return tuple(FactSentences(tuple(wonder), tuple(say)) for wonder, say in pairs)
+
+
+def about_a_fact(rng: Random64, language: str) -> tuple[str, float]:
+    """Two sentences about one fact, and their surprise in bits.
+
+    Somebody wonders and it is said, or it is said in two ways; each has a chance of one half.
+    """
+    every = fact_sentences(language)
+    fact = rng.choice(every)
+    says = len(fact.say)
+    if rng.below(2):
+        first, second = rng.choice(fact.wonder), rng.choice(fact.say)
+        bits = math.log2(len(every) * 2 * len(fact.wonder) * says)
+    else:
+        first, second = rng.sample(fact.say, 2)
+        bits = math.log2(len(every) * 2 * says * (says - 1))
+    return JOIN[language].join((first, second)), bits
 
 
 @cache
@@ -81,9 +108,9 @@ def documents(seed: int | str, count: int) -> Iterator[Document]:
             text = JOIN[language].join(game.text for game in rounds)
             yield Document(text, bits + sum(game.bits for game in rounds), kind, language)
         else:
-            every = sentences(language)
-            text = JOIN[language].join(rng.choice(every) for _ in range(STATEMENTS))
-            yield Document(text, bits + STATEMENTS * math.log2(len(every)), kind, language)
+            said = [about_a_fact(rng, language) for _ in range(FACTS)]
+            text = JOIN[language].join(text for text, _ in said)
+            yield Document(text, bits + sum(more for _, more in said), kind, language)
 
 
 def entropy_bits_per_byte(kind: str | None = None, language: str | None = None) -> float:
@@ -109,10 +136,18 @@ def _entropy_and_length(kind: str, language: str) -> tuple[float, float]:
     if kind == "game":
         games, joins = grammar(language, "games"), (ROUNDS - 1) * len(JOIN[language])
         return ROUNDS * games.entropy_bits(), ROUNDS * games.expected_bytes() + joins
-    every = sentences(language)
-    mean = sum(len(sentence.encode("utf-8")) for sentence in every) / len(every)
-    joins = (STATEMENTS - 1) * len(JOIN[language])
-    return STATEMENTS * math.log2(len(every)), STATEMENTS * mean + joins
+    every = fact_sentences(language)
+    bits = size = 0.0
+    for fact in every:
+        wonders, says = len(fact.wonder), len(fact.say)
+        ways = math.log2(wonders * says) / 2 + math.log2(says * (says - 1)) / 2
+        bits += (math.log2(len(every)) + 1 + ways) / len(every)
+        size += (_mean_bytes(fact.wonder) + 3 * _mean_bytes(fact.say)) / 2 / len(every)
+    return FACTS * bits, FACTS * size + (2 * FACTS - 1) * len(JOIN[language])
+
+
+def _mean_bytes(texts: tuple[str, ...]) -> float:
+    return sum(len(text.encode("utf-8")) for text in texts) / len(texts)
 
 
 def _urn(shares: dict[str, int]) -> list[str]:
@@ -150,7 +185,7 @@ def write_corpus(directory: str | Path, config: CorpusConfig) -> dict[str, Path]
     def pretrain_valid() -> Iterator[dict]:
         for document in documents(f"{config.seed}/valid", config.validation_documents):
             if document.text not in training:
-                yield {"text": document.text, "bits": round(document.bits, 3)}
+                yield {"text": document.text, "bits": round(document.bits, 3), "kind": document.kind}
 
     def chat(split: str, count: int) -> Iterator[dict]:
         return ({"conversations": c} for c in conversations(config.seed, count, split))

@@ -6,6 +6,7 @@ Samples are packed into *rows* of at most `sequence_length` tokens, rows are gro
 is a function of the seed and the step alone, so a resumed run needs nothing but the step.
 """
 
+import errno
 import os
 import shutil
 from array import array
@@ -82,8 +83,10 @@ class TokenDataset:
         def mapped(name, dtype, size):
             path = Path(directory) / name
             if not path.is_file():
-                raise FileNotFoundError(f"{path} is missing: tokenize the data again.")
-            items = path.stat().st_size // size
+                raise FileNotFoundError(f"{path} is missing: delete {directory} and tokenize again.")
+            items, rest = divmod(path.stat().st_size, size)
+            if rest or not items:
+                raise ValueError(f"{path} is empty or cut short: delete {directory} and tokenize again.")
             return torch.from_file(str(path), shared=False, size=items, dtype=dtype)
 
         self.tokens = mapped("tokens.bin", torch.int32, 4)
@@ -91,31 +94,40 @@ class TokenDataset:
         self.lengths = mapped("lengths.bin", torch.int64, 8)
         self.ends = self.lengths.cumsum(0)
         total = int(self.ends[-1])
-        if not total == len(self.tokens) == len(self.supervised):
+        if int(self.lengths.min()) < 1 or not total == len(self.tokens) == len(self.supervised):
             raise ValueError(
-                f"{directory} holds {len(self.tokens)} tokens but lengths for {total}: "
-                "it is damaged; delete it and tokenize again."
+                f"{directory} holds {len(self.tokens)} tokens, {len(self.supervised)} marks and lengths "
+                f"for {total}: it is damaged; delete it and tokenize again."
             )
 
     @staticmethod
     def write(directory: Path, samples: Iterable[Sample]) -> "TokenDataset":
-        """Stream samples to disk. Raises ValueError if there are none, and leaves nothing then."""
+        """Stream samples to disk; they take the place of what was there only when all are written.
+
+        Raises ValueError if there are none, OSError if the disk is full; what was there stays.
+        """
         directory = Path(directory)
         unfinished = directory.with_name(directory.name + ".unfinished")
         unfinished.mkdir(parents=True, exist_ok=True)
         written = 0
-        with (
-            open(unfinished / "tokens.bin", "wb") as tokens,
-            open(unfinished / "supervised.bin", "wb") as flags,
-            open(unfinished / "lengths.bin", "wb") as lengths,
-        ):
-            for ids, supervised in samples:
-                array("i", ids).tofile(tokens)
-                array("B", supervised).tofile(flags)
-                array("q", [len(ids)]).tofile(lengths)
-                written += 1
-        if not written:
-            raise ValueError(f"there is nothing to train on: no samples for {directory}.")
+        try:
+            with (
+                open(unfinished / "tokens.bin", "wb") as tokens,
+                open(unfinished / "supervised.bin", "wb") as flags,
+                open(unfinished / "lengths.bin", "wb") as lengths,
+            ):
+                for ids, supervised in samples:
+                    array("i", ids).tofile(tokens)
+                    array("B", supervised).tofile(flags)
+                    array("q", [len(ids)]).tofile(lengths)
+                    written += 1
+            if not written:
+                raise ValueError(f"there is nothing to train on: no samples for {directory}.")
+        except BaseException as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise OSError(f"could not write {directory} (no space left): make room, and run again.") from error
+            raise
         if directory.exists():
             shutil.rmtree(directory)
         os.replace(unfinished, directory)

@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterable
 
 import torch
-
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from minimind_lite.chat import in_language, is_correct
 from minimind_lite.data import collate, document_samples, pack

@@ -101,11 +101,10 @@ def facts(language: str) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-def statements(language: str) -> Iterator[str]:
-    """Every fact in every phrasing; all different, so that a sentence has one derivation."""
+def sentences(language: str, use: str) -> Iterator[list[str]]:
+    """For every fact its sentences of one use: "say" states it, "wonder" wants to know it."""
     for fact in facts(language):
-        for template in phrasings()[fact.relation][language]["say"]:
-            yield fact.fill(template)
+        yield [fact.fill(template) for template in phrasings()[fact.relation][language][use]]
 
 
 def choices(language: str) -> dict[str, list[str]]:

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minimind_lite.model import RMSNorm, rotate
 
 
 class KVCache:
@@ -40,6 +43,71 @@ class KVCache:
         return self.segment_ids[:, :end]
 
 
+def side_by_side(*linears: nn.Linear, norm: RMSNorm | None = None) -> Tensor:
+    """The weights of layers that read the same vector, as one matrix [in, out of all] for `x @ w`.
+
+    The scale of the norm before them is multiplied in, and the constant that `unit` leaves out.
+    """
+    weight = torch.cat([linear.weight for linear in linears])
+    if norm is not None:
+        weight = weight * norm.weight * len(norm.weight) ** 0.5
+    return weight.t().contiguous()  # in this layout one row times the matrix is fastest
+
+
+def unit(x: Tensor, floor: Tensor) -> Tensor:
+    """x / sqrt(|x|^2 + floor^2): RMSNorm but for a constant, and fast, as a root of two squares."""
+    return x / torch.hypot(torch.linalg.vector_norm(x, dim=-1, keepdim=True), floor)
+
+
+class Decoder:
+    """The model's step for one more token of every text, in few and large operations.
+
+    For one token, calling an operation costs more than its arithmetic. So what reads the same
+    vector is one matrix, and the query heads that share a key head are several queries of one
+    head. The logits are those of `model(tokens, cache=cache)` up to rounding. The copies of the
+    weights take memory, and do not follow when the model is trained further.
+    """
+
+    def __init__(self, model):
+        config, like = model.config, model.norm.weight
+        self.model, self.head_dim = model, config.head_dim
+        self.heads, self.key_value_heads = config.num_attention_heads, config.num_key_value_heads
+        self.floor = like.new_tensor(config.hidden_size * config.rms_norm_eps).sqrt()
+        self.head_floor = like.new_tensor(config.head_dim * config.rms_norm_eps).sqrt()
+        self.layers = [self.fuse(layer, layer.self_attn, layer.mlp) for layer in model.layers]
+        self.lm_head = side_by_side(model.lm_head, norm=model.norm)
+
+    def fuse(self, layer, attention, mlp) -> tuple[Tensor, ...]:
+        query_scale = attention.q_norm.weight.expand(self.heads, -1)
+        key_scale = attention.k_norm.weight.expand(self.key_value_heads, -1)
+        scale = torch.cat((query_scale, key_scale)) * self.head_dim**0.5  # [heads + kv_heads, head_dim]
+        qkv = side_by_side(attention.q_proj, attention.k_proj, attention.v_proj, norm=layer.input_layernorm)
+        gate_up = side_by_side(mlp.gate_proj, mlp.up_proj, norm=layer.post_attention_layernorm)
+        return qkv, scale, side_by_side(attention.o_proj), gate_up, side_by_side(mlp.down_proj)
+
+    def __call__(self, tokens: Tensor, cache: KVCache, segment_ids: Tensor | None = None) -> Tensor:
+        """tokens, segment_ids: [batch, 1] -> logits [batch, vocab]; fills and advances the cache."""
+        position, end, turned = cache.length, cache.length + 1, self.heads + self.key_value_heads
+        mask = None
+        if segment_ids is not None:
+            mask = (cache.add_segments(segment_ids, 1) == segment_ids)[:, None, None]
+        cos, sin = self.model.cos[position], self.model.sin[position]
+        x = self.model.embed_tokens(tokens[:, 0])  # [batch, hidden]
+        for layer, keys, values in zip(self.layers, cache.keys, cache.values):
+            qkv, scale, output, gate_up, down = layer
+            heads = (unit(x, self.floor) @ qkv).view(len(x), -1, self.head_dim)
+            query_key = rotate(unit(heads[:, :turned], self.head_floor) * scale, cos, sin)
+            keys[:, :, position] = query_key[:, self.heads :]
+            values[:, :, position] = heads[:, turned:]
+            queries = query_key[:, : self.heads].view(len(x), self.key_value_heads, -1, self.head_dim)
+            mixed = F.scaled_dot_product_attention(queries, keys[:, :, :end], values[:, :, :end], mask)
+            x = x + mixed.flatten(1) @ output
+            gate, up = (unit(x, self.floor) @ gate_up).chunk(2, dim=-1)
+            x = x + (F.silu(gate) * up) @ down
+        cache.length = end
+        return unit(x, self.floor) @ self.lm_head
+
+
 def next_token_probabilities(
     logits: Tensor, temperature: float, top_k: int | None = None, top_p: float | None = None
 ) -> Tensor:
@@ -50,7 +118,7 @@ def next_token_probabilities(
     at least that probability (Holtzman et al., 2020). The most likely token always stays.
     """
     if temperature == 0:
-        return torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
+        return F.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
     above = logits - logits.amax(-1, keepdim=True)  # at most 0: dividing can't overflow to inf
     probabilities = (above / temperature).softmax(-1)
     if top_k is None and top_p is None:
@@ -135,35 +203,38 @@ def generate_batches(
     )
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def _generate_batches(
     model, prompts, longest, max_new_tokens, temperature, top_k, top_p, eos_id, use_cache, seed
 ):
     device = model.embed_tokens.weight.device
     pads = [longest - len(prompt) for prompt in prompts]
     ids = torch.tensor([[0] * n + p for n, p in zip(pads, prompts)], device=device)
-    segments = None
+    segments, ones = None, None
     if any(pads):
         segments = torch.tensor([[0] * n + [1] * len(p) for n, p in zip(pads, prompts)], device=device)
+        ones = torch.ones_like(segments[:, :1])  # the segment of every new token
     generator = torch.Generator(device)
     generator.seed() if seed is None else generator.manual_seed(seed)
     cache = KVCache(model, len(prompts), longest + max_new_tokens) if use_cache else None
+    decoder = None
     ended = [False] * len(prompts)
-    new, new_segments = ids, segments  # what the model has not seen yet
-    for _ in range(max_new_tokens):
-        logits = model(new, cache=cache, segment_ids=new_segments)[:, -1].float()  # [batch, vocab]
+    for step in range(max_new_tokens):
+        if step == 0 or cache is None:
+            logits = model(ids, cache=cache, segment_ids=segments)[:, -1]  # [batch, vocab]
+        else:
+            decoder = decoder or Decoder(model)
+            logits = decoder(tokens, cache, ones)
         if temperature == 0:
             tokens = logits.argmax(-1, keepdim=True)  # [batch, 1]
         else:
-            probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
+            probabilities = next_token_probabilities(logits.float(), temperature, top_k, top_p)
             tokens = torch.multinomial(probabilities, 1, generator=generator)  # [batch, 1]
         drawn = tokens.flatten().tolist()
         yield [None if end else token for token, end in zip(drawn, ended)]
         ended = [end or token == eos_id for token, end in zip(drawn, ended)]
         if all(ended):
             return
-        if segments is not None:
-            segments = torch.cat((segments, torch.ones_like(tokens)), dim=1)
-        ids = torch.cat((ids, tokens), dim=1) if cache is None else ids
-        new = ids if cache is None else tokens
-        new_segments = segments if cache is None or segments is None else segments[:, -1:]
+        if cache is None:
+            ids = torch.cat((ids, tokens), dim=1)
+            segments = None if segments is None else torch.cat((segments, ones), dim=1)

@@ -9,13 +9,13 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from minimind_lite import corpus
 from minimind_lite.checkpoint import load_pretrained, save_pretrained
@@ -40,7 +40,7 @@ class Preset:
     sft: TrainConfig
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     threads: int | None = None  # CPU threads; fixed, because sums depend on how they are split
-    tokenizer_texts: int = 200_000  # documents that the tokenizer is trained on
+    tokenizer_texts: int = 200_000  # the tokenizer is trained on at most so many texts, and chats
 
 
 PRESETS = {
@@ -109,8 +109,15 @@ def preset() -> Preset:
         raise ValueError(f"MINIMIND_LITE_PRESET is {name!r}: choose one of {', '.join(PRESETS)}.")
     chosen = PRESETS[name]
     if chosen.threads:
-        torch.set_num_threads(chosen.threads)
+        torch.set_num_threads(min(chosen.threads, usable_cpus()))
     return chosen
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process may run on; more threads than that would wait for each other."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def runs_directory() -> Path:
@@ -120,8 +127,14 @@ def runs_directory() -> Path:
 
 
 def place(stage: str, *depends_on) -> Path:
-    """runs/PRESET/STAGE-HASH, the hash over everything that the stage's result depends on."""
-    text = json.dumps(depends_on, sort_keys=True, default=lambda v: asdict(v) if hasattr(v, "__dataclass_fields__") else str(v))
+    """runs/PRESET/STAGE-HASH, the hash over everything that the stage's result depends on.
+
+    depends_on: values, dataclasses, and paths, whose last two names count.
+    """
+    def plain(value):
+        return "/".join(value.parts[-2:]) if isinstance(value, Path) else asdict(value)
+
+    text = json.dumps(depends_on, sort_keys=True, default=plain)
     return runs_directory() / f"{stage}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
@@ -146,12 +159,14 @@ def corpus_files() -> dict[str, Path]:
 
 
 def tokenizer() -> Tokenizer:
-    """The tokenizer of this preset, trained on its pretraining text."""
-    files = corpus_files()
-    directory = place("tokenizer", str(files["pretrain"]), preset().vocab_size)
+    """The tokenizer of this preset, trained on all that the model will read: texts and chats."""
+    directory = tokenizer_directory()
     if not (directory / "tokenizer.json").is_file():
-        texts = islice(corpus.read_texts(files["pretrain"]), preset().tokenizer_texts)
-        texts = tqdm(texts, desc="tokenizer", unit="text")
+        files, most = corpus_files(), preset().tokenizer_texts
+        texts = islice(corpus.read_texts(files["pretrain"]), most)
+        chats = islice(corpus.read_conversations(files["sft"]), most)
+        said = (message["content"] for messages in chats for message in messages)
+        texts = tqdm(chain(texts, said), desc="tokenizer", unit=" texts")
         Tokenizer.train(texts, preset().vocab_size).save_pretrained(directory)
     return Tokenizer.from_pretrained(directory)
 
@@ -159,7 +174,7 @@ def tokenizer() -> Tokenizer:
 def pretrained() -> tuple[Transformer, Tokenizer]:
     """The base model: it continues text."""
     files, chosen = corpus_files(), preset()
-    directory = place("pretrain", str(tokenizer_directory()), chosen.model, chosen.pretrain)
+    directory = pretrain_directory()
     if not (directory / "model" / "config.json").is_file():
         pretrain(files["pretrain"], tokenizer(), chosen.model, chosen.pretrain, directory,
                  valid=files.get("pretrain_valid"))  # fmt: skip
@@ -167,15 +182,16 @@ def pretrained() -> tuple[Transformer, Tokenizer]:
 
 
 def tokenizer_directory() -> Path:
-    return place("tokenizer", str(corpus_files()["pretrain"]), preset().vocab_size)
+    files = corpus_files()
+    return place("tokenizer", files["pretrain"], files["sft"], preset().vocab_size)
 
 
 def pretrain_directory() -> Path:
-    return place("pretrain", str(tokenizer_directory()), preset().model, preset().pretrain)
+    return place("pretrain", tokenizer_directory(), preset().model, preset().pretrain)
 
 
 def sft_directory() -> Path:
-    return place("sft", str(pretrain_directory()), str(corpus_files()["sft"]), preset().sft)
+    return place("sft", pretrain_directory(), corpus_files()["sft"], preset().sft)
 
 
 def chat_model() -> tuple[Transformer, Tokenizer]:
@@ -194,13 +210,30 @@ def pretrain(data, tok, model_config, config, directory, valid=None, on_step=Non
     samples = document_samples(tok, corpus.read_texts(data), config.sequence_length)
     validate = None
     if valid is not None:
-        texts = list(islice(corpus.read_texts(valid), 200))
+        held_out = held_out_by_kind(valid)
 
         def validate():
-            samples = {prompt: continuation(model, tok, prompt) for prompt in PROMPTS}
-            return {"bits_per_byte": bits_per_byte(model, tok, texts), "samples": samples}
+            said = {prompt: continuation(model, tok, prompt) for prompt in PROMPTS}
+            return score_by_kind(model, tok, held_out) | {"samples": said}
 
     return fit(model, tok, samples, config, Path(directory), "pretraining", validate, on_step)
+
+
+def held_out_by_kind(path, count: int = 150) -> dict[str, list[str]]:
+    """The first texts of a validation file by their "kind" (one kind if its lines name none)."""
+    by_kind = {}
+    pairs = zip(corpus.read_texts(path), corpus.read_jsonl(path))
+    for text, (_, row) in islice(pairs, count):
+        by_kind.setdefault(row.get("kind", "text"), []).append(text)
+    return by_kind
+
+
+def score_by_kind(model, tok, texts: dict[str, list[str]]) -> dict:
+    """Bits per byte of each kind of text, and of all of them together."""
+    by_kind = {kind: bits_per_byte(model, tok, some) for kind, some in texts.items()}
+    size = {kind: sum(len(text.encode("utf-8")) for text in some) for kind, some in texts.items()}
+    together = sum(by_kind[kind] * size[kind] for kind in texts) / sum(size.values())
+    return {"bits_per_byte": together, "by_kind": by_kind}
 
 
 def continuation(model, tok, prompt: str, max_new_tokens: int = 60) -> str:

@@ -5,8 +5,11 @@ moments, the random state, and the step, which is also the data position (see `d
 """
 
 import json
+import math
 import shutil
+import signal
 import sys
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +19,11 @@ from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
 from minimind_lite.checkpoint import read_json, read_tensors, replacing, write_json
+
+
+def processes() -> int:
+    """How many processes train together (1 outside torchrun)."""
+    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def is_main() -> bool:
@@ -33,13 +41,49 @@ def format_name(number_format: torch.dtype) -> str:
     return str(number_format).removeprefix("torch.")
 
 
+class Interrupt:
+    """Turns Ctrl-C (or SIGTERM) into a flag, so that the step at hand is finished and saved."""
+
+    def __enter__(self):
+        self.asked = False
+        self.previous = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self.previous[number] = signal.signal(number, self.ask)
+            except ValueError:  # only the main thread may set handlers; elsewhere it stays as it was
+                pass
+        return self
+
+    def ask(self, number, frame):
+        self.asked = True
+
+    def __exit__(self, *_):
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def explaining(path: Path):
+    """Turn a failed write into one sentence that says what is lost: nothing."""
+    try:
+        yield
+    except OSError as error:
+        path.with_suffix(".unfinished").unlink(missing_ok=True)
+        raise OSError(
+            f"could not write {path} ({error.strerror or error}); the last saved state is "
+            "untouched. Make room, and run the same command again."
+        ) from error
+
+
 def write_log(directory: Path | None, entry: dict) -> None:
-    """Append one line to log.jsonl (by the first process alone)."""
+    """Append one line to log.jsonl (by the first process alone). Raises OSError on a full disk."""
     if directory is None or not is_main():
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / "log.jsonl", "a", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(entry) + "\n")
+    path = directory / "log.jsonl"
+    with explaining(path):
+        directory.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(entry) + "\n")
 
 
 def resume_log(directory: Path | None, step: int) -> list[dict]:
@@ -58,8 +102,10 @@ def resume_log(directory: Path | None, step: int) -> list[dict]:
         log.append(entry)
     if is_main():
         unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text("".join(json.dumps(e) + "\n" for e in log), encoding="utf-8", newline="\n")
-        unfinished.replace(path)
+        with explaining(path):
+            text = "".join(json.dumps(e) + "\n" for e in log)
+            unfinished.write_text(text, encoding="utf-8", newline="\n")
+            unfinished.replace(path)
     return log
 
 
@@ -73,7 +119,8 @@ def save_training_state(directory, step, model, optimizers, config, number_forma
     """Save all that the next step depends on, in full precision, and forget the state before.
 
     step-N/: weights and optimizer moments in state.safetensors, the random state with them;
-    the step (which is also the data position) and the configuration in state.json.
+    the step (which is also the data position) and the configuration in state.json. Raises OSError
+    on a full disk, and the state before stays.
     """
     if not is_main():
         return
@@ -84,39 +131,75 @@ def save_training_state(directory, step, model, optimizers, config, number_forma
             for key, value in state.items():
                 tensors[f"optimizer.{key}.{names[parameter]}"] = torch.as_tensor(value)
     tensors["random_state"] = torch.get_rng_state()
-    before = saved_states(directory)
-    with replacing(directory / f"step-{step:08d}") as unfinished:
+    place = directory / f"step-{step:08d}"
+    with replacing(place) as unfinished:
         save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished / "state.safetensors")
         write_json(unfinished / "state.json", {
-            "step": step, "number_format": format_name(number_format),
-            "config": asdict(config),
+            "step": step, "number_format": format_name(number_format), "processes": processes(),
+            "config": asdict(config), "model": shape_of(model),
         })  # fmt: skip
-    for old in before:
-        if old.name != f"step-{step:08d}":
+    for old in directory.glob("step-*"):  # the state before, and what a kill left half written
+        if old != place:
             shutil.rmtree(old)
 
 
+def shape_of(model) -> dict:
+    """The model's configuration as a dict; empty for a model that has none."""
+    return asdict(model.config) if hasattr(model, "config") else {}
+
+
+def check_same_run(path: Path, state: dict, model, config) -> None:
+    """Raise ValueError, in one sentence, if the state at `path` is not one of this run.
+
+    What may change is where a window is cut, by micro_batch_size, accumulation_steps and the
+    number of processes, as long as it holds the same rows: the gradient does not depend on it.
+    """
+    advice = "use another directory, or the same configuration."
+    saved, now = state["config"], asdict(config)
+    cut = ("micro_batch_size", "accumulation_steps")
+    for name, value in (now | shape_of(model)).items():
+        before = (saved | state.get("model", shape_of(model))).get(name)
+        if name not in ("save_every", *cut) and before != value:
+            raise ValueError(f"{path} was made with {name}={before!r}, this run has {value!r}: {advice}")
+    then = [saved[name] for name in cut] + [state.get("processes", 1)]
+    here = [now[name] for name in cut] + [processes()]
+    if math.prod(then) != math.prod(here):
+        raise ValueError(
+            f"{path} was made with windows of {math.prod(then)} rows (micro_batch_size {then[0]} x "
+            f"accumulation_steps {then[1]} x processes {then[2]}), this run's have {math.prod(here)} "
+            f"({here[0]} x {here[1]} x {here[2]}): make the products equal, or use another directory."
+        )
+
+
+def read_state(path: Path) -> tuple[dict, dict]:
+    """state.json and the tensors of one state. Raises ValueError if either is missing or damaged."""
+    try:
+        state, tensors = read_json(path / "state.json"), read_tensors(path / "state.safetensors")
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{error} Without one, delete {path} to begin the run again.") from error
+    if not {"step", "number_format", "config"} <= state.keys() or "random_state" not in tensors:
+        raise ValueError(f"{path} is not a whole state: delete it to begin the run again.")
+    return state, tensors
+
+
 def load_training_state(directory, model, optimizers, config) -> tuple[int, torch.dtype | None]:
-    """Restore the newest saved state; (steps done, number format), or (0, None) if there is none."""
+    """Restore the newest saved state; (steps done, number format), or (0, None) if there is none.
+
+    Raises ValueError, before anything is changed, if the state is damaged or of another run.
+    """
     states = [] if directory is None else saved_states(directory)
     if not states:
         return 0, None
-    state = read_json(states[-1] / "state.json")
-    free = {"save_every"}  # may change between runs without changing the result
-    for name, value in asdict(config).items():
-        if name not in free and state["config"].get(name) != value:
-            raise ValueError(
-                f"{states[-1]} was made with {name}={state['config'].get(name)!r}, this run has "
-                f"{value!r}: use another directory, or the same configuration."
-            )
-    tensors = read_tensors(states[-1] / "state.safetensors")
+    state, tensors = read_state(states[-1])
+    check_same_run(states[-1], state, model, config)
     parameters = dict(model.named_parameters())
+    shapes = {k.removeprefix("model."): v.shape for k, v in tensors.items() if k.startswith("model.")}
+    for name in parameters.keys() | shapes.keys():
+        if name not in parameters or shapes.get(name) != parameters[name].shape:
+            raise ValueError(f"{states[-1]} belongs to a model of another shape ({name}).")
     with torch.no_grad():
         for name, parameter in parameters.items():
-            saved = tensors.get(f"model.{name}")
-            if saved is None or saved.shape != parameter.shape:
-                raise ValueError(f"{states[-1]} belongs to a model of another shape ({name}).")
-            parameter.copy_(saved)
+            parameter.copy_(tensors[f"model.{name}"])
     owner = {p: o for o in optimizers for group in o.param_groups for p in group["params"]}
     for key, value in tensors.items():
         if key.startswith("optimizer."):

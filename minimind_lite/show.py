@@ -1,6 +1,11 @@
-"""Small pictures in HTML and in the terminal: coloured tokens and tables. Standard library only."""
+"""Small pictures in HTML and in the terminal: coloured tokens, tables, a run as it goes on.
 
-from dataclasses import dataclass
+Standard library only.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, field
 from html import escape
 
 ALTERNATING = 6  # classes t0 to t5 of the book's style sheet
@@ -80,3 +85,68 @@ def terminal_mask(tokenizer, input_ids: list[int], supervised: list[bool]) -> st
     """The same for a terminal: supervised tokens in reverse video."""
     pieces = mask_spans(tokenizer, input_ids, supervised).pieces
     return "".join(f"\x1b[7m{text}\x1b[0m" if kind == "supervised" else text for text, kind in pieces)
+
+
+@dataclass
+class LivePlot:
+    """A training run drawn while it runs: `train(..., on_step=LivePlot(config.total_steps))`.
+
+    Loss (nats a target) and gradient norm against step, clipped steps as dots, and the speed. In
+    a notebook the picture is redrawn about once a second and after the last step; elsewhere
+    nothing is drawn.
+    """
+
+    total_steps: int
+    log: list[dict] = field(default_factory=list, repr=False)  # entries of `train`
+
+    def __post_init__(self):
+        self.handle, self.drawn_at = None, 0.0
+
+    def __call__(self, entry: dict) -> None:
+        self.log.append(entry)
+        if time.monotonic() - self.drawn_at < 1 and entry["step"] < self.total_steps:
+            return
+        self.drawn_at = time.monotonic()
+        ipython = sys.modules.get("IPython")  # a notebook has imported it; nobody else needs it
+        if ipython is None or getattr(ipython.get_ipython(), "kernel", None) is None:
+            return
+        if self.handle is None:
+            self.handle = ipython.display.display(self, display_id=True)
+        else:
+            self.handle.update(self)
+
+    def _panel(self, key: str, name: str, color: str, left: int) -> str:
+        """One curve in a frame of 230 x 120, its smallest and largest value beside it."""
+        shown = self.log[:: -(-len(self.log) // 400)]  # enough for the width of a screen
+        values = [entry[key] for entry in shown]
+        low, high = min(values), max(values)
+        place = [(left + 230 * e["step"] / self.total_steps,
+                  140 - 120 * (e[key] - low) / ((high - low) or 1)) for e in shown]  # fmt: skip
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in place)
+        dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="#D55E00"/>'
+                       for (x, y), e in zip(place, shown) if key == "grad_norm" and e["clipped"])  # fmt: skip
+        return (
+            f'<path d="M{left},20V140H{left + 230}" fill="none" stroke="currentColor" opacity=".4"/>'
+            f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="2"/>{dots}'
+            f'<g fill="currentColor" font-size="12"><text x="{left}" y="12">{name}</text>'
+            f'<text x="{left - 4}" y="30" text-anchor="end">{high:.3g}</text>'
+            f'<text x="{left - 4}" y="140" text-anchor="end">{low:.3g}</text>'
+            f'<text x="{left + 230}" y="156" text-anchor="end">step {self.total_steps:,}</text></g>'
+        )
+
+    def __repr__(self):
+        if not self.log:
+            return "no step yet"
+        last = self.log[-1]
+        return (
+            f"step {last['step']:,}: loss {last['loss']:.3f}, gradient norm {last['grad_norm']:.2f}, "
+            f"{last['clip_rate']:.0%} of the last 100 steps clipped, {last['tokens_per_second']:,} tokens/s"
+        )
+
+    def _repr_html_(self):
+        if not self.log:
+            return repr(self)
+        panels = self._panel("loss", "loss (nats/token)", "#0072B2", 50)
+        panels += self._panel("grad_norm", "gradient norm", "#009E73", 345)
+        return (f'<figure style="max-width:600px;margin:0"><svg viewBox="0 0 590 160" role="img" '
+                f'aria-label="{repr(self)}">{panels}</svg><figcaption>{repr(self)}</figcaption></figure>')  # fmt: skip

@@ -18,6 +18,9 @@ from minimind_lite.bpe import byte_order, check_text
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 ROLES = ("system", "user", "assistant")
+# Classes of transformers that take splitting from tokenizer.json. Without a name, AutoTokenizer
+# goes by the model's type, and Qwen's class cuts every number into digits, whatever the file says.
+PLAIN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend", "GPT2TokenizerFast", "GPT2Tokenizer")
 PROBE = " Hello  <|im_end|>, 你好 e\u0301 🙂\x00 12\n\n\tend "  # must survive the round trip
 
 # What encode_chat writes, for everyone else's tools (Jinja).
@@ -184,8 +187,11 @@ class Tokenizer:
             check_tokenizer_config(config)
         except ValueError as error:
             raise ValueError(f"{config_path}: {error}") from error
-        if tokenizer.decode(tokenizer.encode(PROBE)) != PROBE:
+        ids = tokenizer.encode(PROBE)
+        if tokenizer.decode(ids) != PROBE or backend.decode(ids) != PROBE:
             raise ValueError(f"{path}: a text does not come back as it was; some step changes it.")
+        if backend.encode(PROBE).ids != ids:
+            raise ValueError(f"{path}: its post_processor adds tokens; encode_chat alone may.")
         return tokenizer
 
 
@@ -233,11 +239,19 @@ def check_tokenizer_json(fast: dict) -> None:
         raise ValueError("its pre_tokenizer is not ByteLevel.")
     if any(flags):
         raise ValueError("add_prefix_space is true: texts come back changed; set it to false.")
-    added = {token["content"]: token["id"] for token in fast.get("added_tokens") or []}
-    for index, token in enumerate(SPECIAL_TOKENS):
-        if added.get(token) != index:
-            raise ValueError(f"{token} should have id {index}, not {added.get(token)}.")
-    check_vocabulary(vocab, merges, added)
+    for name in ("truncation", "padding"):
+        if fast.get(name):
+            raise ValueError(f"its {name} is on, for some readers: set it to null.")
+    added = {token["content"]: token for token in fast.get("added_tokens") or []}
+    for index, name in enumerate(SPECIAL_TOKENS):
+        token = added.get(name, {})
+        if token.get("id") != index:
+            raise ValueError(f"{name} should have id {index}, not {token.get('id')}.")
+        if not token.get("special"):
+            raise ValueError(f"{name} is not marked special: a user's text could write it.")
+        if token.get("lstrip") or token.get("rstrip") or token.get("single_word"):
+            raise ValueError(f"{name} takes the spaces beside it, or needs them: set it to neither.")
+    check_vocabulary(vocab, merges, {name: token["id"] for name, token in added.items()})
 
 
 def check_vocabulary(vocab: dict[str, int], merges: list, added: dict[str, int]) -> None:
@@ -271,6 +285,11 @@ def check_tokenizer_config(config: dict) -> None:
         raise ValueError(
             "add_prefix_space is true but false in tokenizer.json; which one wins depends on the "
             "reader and its version, so set both to false."
+        )
+    if config.get("tokenizer_class") not in PLAIN_CLASSES:
+        raise ValueError(
+            f"tokenizer_class is {config.get('tokenizer_class')!r}, whose reader may split text by "
+            f"a rule of its own: use {PLAIN_CLASSES[0]!r}."
         )
     wanted = {"unk_token": (None,), "pad_token": (None, SPECIAL_TOKENS[0])}
     for name, allowed in wanted.items():

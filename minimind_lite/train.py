@@ -5,9 +5,9 @@ exact gradient, `train` does the rest: clip, schedule, step, log, save, resume.
 """
 
 import math
-import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,11 @@ from tqdm.auto import tqdm
 
 from minimind_lite.data import IGNORE
 from minimind_lite.resume import (
+    Interrupt,
     format_name,
     is_main,
     load_training_state,
+    processes,
     resume_log,
     save_training_state,
     say,
@@ -92,19 +94,23 @@ def accumulate_gradients(model: nn.Module, micro_batches: list, number_format=to
     if not micro_batches:
         raise ValueError("a window needs at least one micro-batch, if only one without targets.")
     device = next(model.parameters()).device
-    targets = sum(int((labels != IGNORE).sum()) for _, labels, *_ in micro_batches)
-    targets, world_size = all_reduce_sum(targets, device), processes()
+    targets = max(all_reduce_sum(count_targets(micro_batches), device), 1)
+    quiet = getattr(model, "no_sync", nullcontext)  # DDP talks in every backward pass unless told
     model.zero_grad(set_to_none=True)
-    total = torch.zeros((), dtype=torch.float64)
+    losses = []
     for index, micro_batch in enumerate(micro_batches):
         last = index == len(micro_batches) - 1
-        if isinstance(model, DistributedDataParallel):
-            model.require_backward_grad_sync = last  # talk to the other processes once a step
-        loss = summed_cross_entropy(model, micro_batch, device, number_format)
-        # DDP averages over processes; we want their sum, hence the factor world_size.
-        (loss * (world_size / max(targets, 1))).backward()
-        total += loss.detach().double().cpu()
-    return all_reduce_sum(total.item(), device) / max(targets, 1)
+        with nullcontext() if last else quiet():
+            loss = summed_cross_entropy(model, micro_batch, device, number_format)
+            # DDP averages over processes; we want their sum, hence the factor.
+            (loss * (processes() / targets)).backward()
+        losses.append(loss.detach())
+    return all_reduce_sum(sum(loss.item() for loss in losses), device) / targets
+
+
+def count_targets(micro_batches: list) -> int:
+    """How many labels of this process's part of the window are targets."""
+    return sum(int((labels != IGNORE).sum()) for _, labels, *_ in micro_batches)
 
 
 def summed_cross_entropy(model, micro_batch, device, number_format=torch.float32):
@@ -115,11 +121,6 @@ def summed_cross_entropy(model, micro_batch, device, number_format=torch.float32
         logits = model(input_ids, **named)  # [batch, seq, vocab]
     logits = logits.float() if logits.dtype == torch.bfloat16 else logits
     return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="sum")
-
-
-def processes() -> int:
-    """How many processes train together (1 outside torchrun)."""
-    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def all_reduce_sum(value: float, device) -> float:
@@ -178,30 +179,10 @@ def choose_number_format(config: TrainConfig, model, micro_batch, device) -> tor
             began = time.perf_counter()
             summed_cross_entropy(model, micro_batch, device, number_format).backward()
             times.append(time.perf_counter() - began)
-        fastest[number_format] = min(times[1:])  # the first pass also allocates
+        # the first pass also allocates; the sum lets all processes come to the same choice
+        fastest[number_format] = all_reduce_sum(min(times[1:]), device)
     model.zero_grad(set_to_none=True)
     return min(fastest, key=lambda f: fastest[f] * (1.0 if f == torch.float32 else 1.1))
-
-
-class Interrupt:
-    """Turns Ctrl-C (or SIGTERM) into a flag, so that the step at hand is finished and saved."""
-
-    def __enter__(self):
-        self.asked = False
-        self.previous = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self.previous[number] = signal.signal(number, self.ask)
-            except ValueError:  # only the main thread may set handlers; elsewhere it stays as it was
-                pass
-        return self
-
-    def ask(self, number, frame):
-        self.asked = True
-
-    def __exit__(self, *_):
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
 
 
 def training_step(
@@ -241,16 +222,23 @@ def train(
 
     windows[step] gives a step's micro-batches. With a `directory`, state is saved there every
     `save_every` steps and after the last, the log goes to log.jsonl, and a run that finds a saved
-    state there goes on from it (ValueError if that state belongs to another configuration).
-    validate() -> dict joins the log every `validate_every` steps and after the last one;
-    on_step(entry) is called after each step; without a description there is no progress bar. Raises FloatingPointError for a loss that is not
-    finite, and KeyboardInterrupt after an orderly stop by Ctrl-C.
+    state there goes on from it. A log entry is about the whole window, over all processes: step
+    (counted from 1), loss (nats a target), lr, grad_norm (before clipping), clipped, clip_rate
+    (of the last 100 steps), tokens (targets), seconds, tokens_per_second. validate() -> dict joins
+    it every `validate_every` steps and after the last one; on_step(entry) is called after each
+    step; without a description there is no progress bar.
+
+    Raises FloatingPointError for a loss that is not finite, KeyboardInterrupt after an orderly
+    stop by Ctrl-C, ValueError for a saved state of another run, OSError for a full disk. Whatever
+    happens, the last saved state stays.
     """
     bare = model.module if isinstance(model, DistributedDataParallel) else model
     device = next(model.parameters()).device
     directory = None if directory is None else Path(directory)
     optimizers = make_optimizers(bare, config)
     first_step, number_format = load_training_state(directory, bare, optimizers, config)
+    if all_reduce_sum(first_step, device) != first_step * processes():
+        raise ValueError(f"the processes see different states in {directory}: it must be one that all can read.")
     if number_format is None:
         number_format = choose_number_format(config, bare, windows[first_step][0], device)
         if description is not None:
@@ -266,9 +254,11 @@ def train(
             began = time.perf_counter()
             micro_batches = windows[step]
             entry = training_step(model, optimizers, micro_batches, step, config, number_format)
-            tokens = sum(int((labels != IGNORE).sum()) for _, labels, *_ in micro_batches)
-            entry["tokens"] = int(all_reduce_sum(tokens, device))
+            entry["tokens"] = int(all_reduce_sum(count_targets(micro_batches), device))
             entry["seconds"] = time.perf_counter() - began
+            entry["tokens_per_second"] = round(entry["tokens"] / entry["seconds"])
+            recent = [e["clipped"] for e in log[-99:]] + [entry["clipped"]]
+            entry["clip_rate"] = round(sum(recent) / len(recent), 2)
             done = step + 1 == config.total_steps
             if validate is not None and (done or (step + 1) % validate_every == 0):
                 model.eval()
@@ -281,8 +271,9 @@ def train(
                 save_training_state(directory, step + 1, bare, optimizers, config, number_format)
             if on_step is not None:
                 on_step(entry)
-            speed = entry["tokens"] / entry["seconds"]
-            progress.set_postfix_str(f"loss {entry['loss']:.3f}, {speed:,.0f} tokens/s", refresh=False)
+            progress.set_postfix_str(
+                f"loss {entry['loss']:.3f}, {entry['tokens_per_second']:,} tokens/s", refresh=False
+            )
             progress.update()
             if stop and not done:
                 how = f"; run the same command again to go on from {directory}" if directory else ""

@@ -1,5 +1,6 @@
 """Check rendered pages: `python tests/check_pages.py _build/html`. Exits with 1 and a list if any fails."""
 
+import re
 import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -25,9 +26,15 @@ def check(html: Path) -> list[str]:
         visible = [c for c in cells if c.cell_type == "code" and c.outputs and any(
             "glue" not in str(o.get("metadata", {}).get("scrapbook", "")) and
             not o.get("metadata", {}).get("scrapbook") for o in c.outputs)]  # fmt: skip
+        number = int(path.stem[:2])
+        if not page.select(f'svg.path[aria-label*="station {number},"]'):
+            problems.append(f"{path.stem} does not show where it is on the path")
         shown = page.select("div.cell_output")
         if len(shown) < len(visible):
             problems.append(f"{path.stem} shows {len(shown)} outputs of {len(visible)}")
+    for path in html.rglob("*.css"):
+        for url in re.findall(r"""url\(["']?(https?:[^)"']+)""", path.read_text(encoding="utf-8")):
+            problems.append(f"{path.relative_to(html)}: loads {url} from the network")
     for path, page in pages.items():
         name = path.relative_to(html)
         for tag in page.select("span.problematic, div.system-message"):

@@ -89,9 +89,47 @@ def test_chat_keeps_whole_turns_and_counts_what_it_drops(tokenizer):
     assert "4 turns and 1 whole conversations" in str(dropped)
 
 
-def test_every_chat_sample_has_a_target(tokenizer):
-    for ids, supervised in chat_samples(tokenizer, [talk("one", "two", "three", "four")], 64, Dropped()):
-        assert sum(supervised) and len(ids) == len(supervised)
+words = st.text(max_size=12) | st.sampled_from(["\n  x", "<|im_end|>", "<|im_start|>assistant\n", "狐狸", "one two"])
+message = st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": words})
+conversation = st.lists(message, min_size=1, max_size=6)
+
+
+def contains_a_reply(messages):
+    return any(m["role"] == "assistant" for m in messages)
+
+
+@settings(max_examples=200, deadline=None)
+@given(conversation)
+def test_supervised_tokens_are_the_replies_and_their_ends_and_nothing_else(tokenizer, messages):
+    """Whatever people write: spaces at the start, special tokens spelled out, empty replies."""
+    dropped = Dropped()
+    found = list(chat_samples(tokenizer, [messages], 10_000, dropped))
+    replies = [m["content"] for m in messages if m["role"] == "assistant"]
+    assert len(found) == bool(replies) and (dropped.turns, dropped.conversations) == (0, 0)
+    for ids, supervised in found:
+        targets = [index for index, lit in zip(ids, supervised, strict=True) if lit]
+        assert tokenizer.decode(targets) == "".join(reply + "<|im_end|>" for reply in replies)
+        assert targets.count(tokenizer.im_end_id) == len(replies), "one supervised end a reply"
+        _, labels, _ = collate([[(ids, supervised)]])
+        assert labels[labels != IGNORE].tolist() == targets  # nothing is lost on the way to the loss
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(conversation.filter(contains_a_reply), min_size=1, max_size=4), st.integers(10, 80))
+def test_what_is_too_long_loses_whole_turns_and_is_counted(tokenizer, conversations, length):
+    def fits(messages):
+        return len(tokenizer.encode_chat(messages)[0]) <= length + 1
+
+    dropped, expected, turns, whole = Dropped(), [], 0, 0
+    for messages in conversations:
+        ends = [len(messages)] + [n for n in range(len(messages), 0, -1) if messages[n - 1]["role"] == "assistant"]
+        kept = next((n for n in ends if fits(messages[:n])), 0)
+        turns += len(messages) - kept
+        whole += kept == 0
+        if kept:
+            expected.append(tokenizer.encode_chat(messages[:kept]))
+    assert [tuple(s) for s in chat_samples(tokenizer, conversations, length, dropped)] == expected
+    assert (dropped.turns, dropped.conversations) == (turns, whole)
 
 
 def test_the_dataset_returns_what_was_written(tmp_path):
@@ -104,7 +142,7 @@ def test_the_dataset_returns_what_was_written(tmp_path):
 def test_no_samples_leave_no_dataset(tmp_path):
     with pytest.raises(ValueError, match="nothing to train on"):
         TokenDataset.write(tmp_path / "tokens", [])
-    assert not (tmp_path / "tokens").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_while_writing_leaves_the_old_dataset(tmp_path):
@@ -119,19 +157,47 @@ def test_a_failure_while_writing_leaves_the_old_dataset(tmp_path):
     assert TokenDataset(tmp_path / "tokens")[0] == ([1, 2], [False, True])
 
 
-def test_damaged_and_missing_files_are_named(tmp_path):
-    TokenDataset.write(tmp_path / "tokens", [([1, 2, 3], [False, True, True])])
-    path = tmp_path / "tokens" / "tokens.bin"
-    path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(ValueError, match="damaged"):
-        TokenDataset(tmp_path / "tokens")
-    path.unlink()
-    with pytest.raises(FileNotFoundError, match="tokens.bin"):
-        TokenDataset(tmp_path / "tokens")
+def test_a_full_disk_is_named_and_leaves_the_old_dataset(tmp_path):
+    TokenDataset.write(tmp_path / "tokens", [([1, 2], [False, True])])
+
+    def full():
+        yield [3, 4], [False, True]
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="could not write .*tokens .no space left.: make room"):
+        TokenDataset.write(tmp_path / "tokens", full())
+    assert TokenDataset(tmp_path / "tokens")[0] == ([1, 2], [False, True])
+    assert [path.name for path in tmp_path.iterdir()] == ["tokens"]
 
 
-def rows_of(micro_batches):
-    return sorted(row for ids, *_ in micro_batches for row in ids.tolist() for row in [tuple(row)])
+def shorter(by):
+    return lambda path: path.write_bytes(path.read_bytes()[:-by])
+
+
+def rewritten(path):
+    path.write_bytes((-3).to_bytes(8, "little", signed=True) + (6).to_bytes(8, "little"))
+
+
+@pytest.mark.parametrize(
+    "name, damage",
+    [(name, shorter(by)) for name, size in (("tokens.bin", 4), ("supervised.bin", 1), ("lengths.bin", 8))
+     for by in (1, size, size * 2)] + [("lengths.bin", rewritten)]
+    + [(name, lambda path: path.write_bytes(b"")) for name in ("tokens.bin", "supervised.bin", "lengths.bin")],
+)  # fmt: skip
+def test_a_damaged_dataset_is_refused_in_one_sentence(tmp_path, name, damage):
+    TokenDataset.write(tmp_path / "tokens", [([1, 2], [False, True]), ([3], [True])])
+    damage(tmp_path / "tokens" / name)
+    with pytest.raises(ValueError, match="damaged|cut short") as caught:
+        TokenDataset(tmp_path / "tokens")
+    assert str(tmp_path / "tokens") in str(caught.value) and "tokenize again" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["tokens.bin", "supervised.bin", "lengths.bin"])
+def test_a_missing_file_is_named(tmp_path, name):
+    TokenDataset.write(tmp_path / "tokens", [([1, 2], [False, True])])
+    (tmp_path / "tokens" / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing"):
+        TokenDataset(tmp_path / "tokens")
 
 
 def make_windows(tmp_path, **changes):

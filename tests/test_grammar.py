@@ -316,7 +316,7 @@ def test_pronouns_agree_with_the_names(grammar):
             if re.search(patterns[pronoun], story.text):
                 assert pronoun in genders, story.text
                 met.add((story.plot, pronoun))
-    assert len(met) >= 2 * (len(grammar.plots) - 3)  # a few plots do without a pronoun
+    assert len(met) >= len(grammar.plots)  # not every plot needs a pronoun
 
 
 def test_measure_words_stand_before_their_nouns():

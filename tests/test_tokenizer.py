@@ -4,16 +4,26 @@ import copy
 import json
 import pickle
 import random
+import time
+import unicodedata
 
 import pytest
 import tokenizers
+import torch
+import transformers
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers, trainers
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from minimind_lite.bpe import train_bpe
+from measure_prefix_space import READERS, TABLE, probe, write_disagreeing
+from minimind_lite.bpe import ByteLevelBPE, train_bpe
+from minimind_lite.data import IGNORE, Dropped, Windows, chat_samples, document_samples
+from minimind_lite.evaluate import bits_per_byte
+from minimind_lite.generate import generate_batch
+from minimind_lite.model import ModelConfig, Transformer
 from minimind_lite.tokenizer import CHAT_TEMPLATE, SPECIAL_TOKENS, Tokenizer, stream_decode
+from minimind_lite.train import TrainConfig, train
 
 TEXTS = [
     "The fox had a red kite in 2026. user assistant system Hello, hello!\n",
@@ -55,6 +65,13 @@ def without_alphabet(**model):
     return backend
 
 
+def with_prefix_space(tokenizer):
+    """The planted bug: the same vocabulary and merges, the flag flipped."""
+    backend = tokenizers.Tokenizer.from_str(tokenizer.backend.to_str())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    return Tokenizer(backend)
+
+
 # Encoding and decoding
 
 
@@ -86,6 +103,27 @@ def test_any_ids_decode_as_tokenizers_does_and_as_a_stream(tokenizer, ids):
 def test_long_texts(tokenizer):
     for text in ("", "a" * 10**6, "\n" * 10**6, "狐狸" * 10**5):
         assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_a_text_without_spaces_is_not_quadratic(tokenizer):
+    def seconds(size):
+        began = time.process_time()
+        tokenizer.encode("a" * size)
+        return time.process_time() - began
+
+    assert seconds(800_000) < 10 * min(seconds(200_000), seconds(200_000)) + 1  # quadratic would be 16
+
+
+def test_special_tokens_that_overlap_resolve_to_the_longest(tokenizer):
+    """Whoever parses special tokens, in the saved file or with our own encoder, takes `<a><b>`."""
+    backend = tokenizers.Tokenizer.from_str(tokenizer.backend.to_str())
+    backend.add_special_tokens(["<a>", "<a><b>"])
+    vocab = {i: tokenizer.token_bytes(i) for i in range(tokenizer.vocab_size)}
+    ours = ByteLevelBPE(vocab, [], (*SPECIAL_TOKENS, "<a>", "<a><b>"))
+    short, long = tokenizer.vocab_size, tokenizer.vocab_size + 1
+    for text, wanted in (("<a><b>", [long]), ("<a><a><b>", [short, long]), ("<a>", [short])):
+        assert backend.encode(text).ids == ours.encode(text, parse_special=True) == wanted
+        assert not {short, long} & set(Tokenizer(copy.deepcopy(backend)).encode(text))
 
 
 def test_half_a_character_waits(tokenizer):
@@ -134,6 +172,18 @@ def test_planted_bug_a_mistyped_special_token(tokenizer):
             tokenizer.special_id(wrong)
     shared = without_alphabet(unk_token="<unk>")  # the bug: UNK is 0, and so is every typing error
     assert shared.encode("é").ids == [0, 0]
+    fast = PreTrainedTokenizerFast(tokenizer_object=shared, unk_token="<unk>", pad_token="<unk>")
+    assert fast.convert_tokens_to_ids("<|im_ends|>") == fast.pad_token_id == 0
+
+
+def test_planted_bug_masking_by_value_takes_a_literal_unk(tokenizer):
+    """A text about `<unk>` loses that target if UNK = PAD and labels are masked by value."""
+    text = "Hello <unk> world"
+    shared = PreTrainedTokenizerFast(tokenizer_object=without_alphabet(unk_token="<unk>"), pad_token="<unk>")
+    labels = [IGNORE if i == shared.pad_token_id else i for i in shared(text)["input_ids"]]
+    assert labels.count(IGNORE) == 1
+    ids, supervised = next(document_samples(tokenizer, [text], 100))
+    assert all(supervised[1:]) and tokenizer.decode(ids[1:-1]) == text and tokenizer.pad_id not in ids[1:-1]
 
 
 def test_user_text_forges_no_turn(tokenizer, auto):
@@ -159,20 +209,142 @@ def test_unk_is_impossible_with_all_bytes_and_characters_vanish_without(tokenize
         points = [rng.randrange(0x110000) for _ in range(rng.randrange(1, 20))]
         text = "".join(chr(p) for p in points if not 0xD800 <= p < 0xE000)
         assert tokenizer.decode(tokenizer.encode(text)) == text
+    with_unk = tokenizers.Tokenizer(models.BPE(unk_token="<unk>"))
+    with_unk.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    with_unk.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=300, special_tokens=["<unk>"], initial_alphabet=alphabet, show_progress=False))
+    assert not any(0 in with_unk.encode(chr(p)).ids for p in range(0, 0x110000, 7) if not 0xD800 <= p < 0xE000)
     lossy = without_alphabet()
     assert lossy.decode(lossy.encode("你好 Hello 🤗 Zürich 123").ids) == " Hello  rich "
 
 
+# add_prefix_space: what it does, who obeys it, what it costs
+
+
 def test_planted_bug_add_prefix_space(tokenizer):
-    backend = tokenizers.Tokenizer.from_str(tokenizer.backend.to_str())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    planted = Tokenizer(backend)
+    planted = with_prefix_space(tokenizer)
     assert planted.encode("Hello") == planted.encode(" Hello") and tokenizer.encode("Hello") != tokenizer.encode(" Hello")
     assert planted.decode(planted.encode("Hello")) == " Hello"
+    assert len(planted.encode("你好，世界")) == len(tokenizer.encode("你好，世界")) + 1
     messages = [{"role": role, "content": "fox"} for role in ("user", "assistant")] * 5
     right, wrong = (t.decode(t.encode_chat(messages)[0]) for t in (tokenizer, planted))
     assert right == "".join(f"<|im_start|>{m['role']}\nfox<|im_end|>\n" for m in messages)
     assert wrong == "".join(f"<|im_start|> {m['role']}\n fox<|im_end|> \n" for m in messages)
+
+
+def test_ten_turns_gain_forty_spaces_and_lose_their_headers(tokenizer, auto, tmp_path):
+    planted = copy.deepcopy(auto)
+    planted.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    messages = [{"role": role, "content": "Fox?"} for _ in range(10) for role in ("user", "assistant")]
+    right, wrong = (t.apply_chat_template(messages)["input_ids"] for t in (auto, planted))
+    assert tokenizer.decode(wrong).count(" ") - tokenizer.decode(right).count(" ") == 40
+    header = auto("<|im_start|>assistant\n")["input_ids"]
+    found = [sum(ids[i : i + len(header)] == header for i in range(len(ids))) for ids in (right, wrong)]
+    assert found == [10, 0]
+
+
+def test_readers_obey_different_files_and_ours_refuses(tmp_path):
+    write_disagreeing(tmp_path, False, True)
+    rows = {row["reader"]: row for row in probe(tmp_path)["rows"]}
+    assert rows["tokenizers"]["tokens"] == ["Hello"] and rows["GPT2TokenizerFast"]["tokens"] == ["ĠHello"]
+    assert rows["AutoTokenizer"]["attribute"] is True  # whatever it does, it says True
+    with pytest.raises(ValueError, match="add_prefix_space is true but false in tokenizer.json"):
+        Tokenizer.from_pretrained(tmp_path)
+
+
+def test_the_stored_table_says_which_file_wins_in_which_version(tmp_path):
+    stored = json.loads(TABLE.read_text(encoding="utf-8"))
+    assert set(stored) == {"measured", "python", "text", "rows"}
+    for row in stored["rows"]:
+        version = tuple(map(int, row["transformers"].split(".")[:2]))
+        config_wins = row["reader"] == "GPT2TokenizerFast" or (
+            row["reader"] != "tokenizers" and (4, 48) <= version <= (4, 57)
+        )
+        if not row["json"]:  # False in tokenizer.json, True in the config: the puzzle
+            assert row["follows"] == ("config" if config_wins else "json"), row
+    measured = {row["transformers"] for row in stored["rows"]}
+    for wanted in ("4.44.", "4.47.", "4.48.", "4.57.", "5."):
+        assert any(version.startswith(wanted) for version in measured), f"{wanted} was not measured"
+    assert len(stored["rows"]) == len(measured) * 2 * (1 + len(READERS))
+    if transformers.__version__ in measured:  # the stored rows are what this machine does
+        for flags in ((False, True), (True, False)):
+            write_disagreeing(tmp_path / str(flags), *flags)
+            live = probe(tmp_path / str(flags))["rows"]
+            known = [
+                {key: row[key] for key in ("reader", "tokens", "follows")} for row in stored["rows"]
+                if row["transformers"] == transformers.__version__ and (row["json"], row["config"]) == flags
+            ]  # fmt: skip
+            assert [{key: row[key] for key in ("reader", "tokens", "follows")} for row in live] == known
+
+
+class InMemory(list):
+    lengths = property(lambda self: torch.tensor([len(ids) for ids, _ in self]))
+
+
+def trained(samples, tokenizer, steps):
+    torch.manual_seed(0)
+    model = Transformer(ModelConfig(vocab_size=tokenizer.vocab_size, hidden_size=32, num_hidden_layers=1,
+                                    num_attention_heads=2, max_position_embeddings=128))  # fmt: skip
+    config = TrainConfig(total_steps=steps, max_lr=1e-2, min_lr=1e-3, warmup_steps=10, sequence_length=64, number_format="float32")
+    train(model, Windows(InMemory(samples), sequence_length=64, micro_batch_size=8), config, description=None)
+    return model
+
+
+PAIRS = "fox red owl blue bear green wolf gold frog pink hen grey cat white dog black 狐 红 猫 白 狗 黑 鸟 蓝".split()
+CHATS = [
+    [{"role": "user", "content": f"Colour of {animal}?"}, {"role": "assistant", "content": f"It is {colour}."}]
+    for animal, colour in zip(PAIRS[::2], PAIRS[1::2])
+]
+
+
+def exam(model, tokenizer):
+    """Share of right replies, and of replies that ended by themselves."""
+    prompts = [tokenizer.encode_chat(chat[:1], add_generation_prompt=True)[0] for chat in CHATS]
+    found = generate_batch(model, prompts, max_new_tokens=16, temperature=0, eos_id=tokenizer.im_end_id)
+    ended = sum(ids[-1] == tokenizer.im_end_id for ids in found) / len(found)
+    replies = [tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in found]
+    return sum(reply == chat[1]["content"] for reply, chat in zip(replies, CHATS)) / len(CHATS), ended
+
+
+@pytest.fixture(scope="module")
+def chat_tokenizer():
+    return Tokenizer.train([m["content"] for chat in CHATS for m in chat] + ["user assistant\n"] * 9, 330)
+
+
+@pytest.fixture(scope="module")
+def chat_model(chat_tokenizer):
+    return trained(list(chat_samples(chat_tokenizer, CHATS, 64, Dropped())), chat_tokenizer, 120)
+
+
+def test_planted_bug_a_chat_model_read_with_the_other_flag(chat_tokenizer, chat_model):
+    right, ended = exam(chat_model, chat_tokenizer)
+    assert right > 0.9 and ended == 1.0
+    assert exam(chat_model, with_prefix_space(chat_tokenizer))[0] < 0.5  # the same weights
+
+
+def test_planted_bug_masking_the_end_by_value(chat_tokenizer, chat_model):
+    assert exam(chat_model, chat_tokenizer)[1] == 1.0
+    samples = [
+        (ids, [lit and i != chat_tokenizer.im_end_id for i, lit in zip(ids, flags)])
+        for ids, flags in chat_samples(chat_tokenizer, CHATS, 64, Dropped())
+    ]
+    assert exam(trained(samples, chat_tokenizer, 120), chat_tokenizer)[1] == 0.0
+
+
+def test_bits_per_byte_of_a_model_read_with_the_other_flag(chat_tokenizer):
+    """Worse off the diagonal; on it the flag makes no difference worth the name."""
+    texts = [f"{chat[0]['content']} {chat[1]['content']}" for chat in CHATS]
+    flags = {False: chat_tokenizer, True: with_prefix_space(chat_tokenizer)}
+    models = {flag: trained(list(document_samples(t, texts, 64)), t, 80) for flag, t in flags.items()}
+    bits = {(a, b): bits_per_byte(models[a], flags[b], texts) for a in flags for b in flags}
+    gap = abs(bits[True, True] - bits[False, False])
+    assert gap < 0.15 and bits[False, True] > bits[False, False] + 2 * gap + 0.1
+    assert bits[True, False] > bits[True, True] + 2 * gap + 0.1
+
+
+def test_a_shared_id_saves_one_row():
+    sizes = [sum(p.numel() for p in Transformer(ModelConfig(vocab_size=v, hidden_size=32, num_attention_heads=2)).parameters()) for v in (299, 300)]
+    assert sizes[1] - sizes[0] == 32
 
 
 # The chat format
@@ -230,6 +402,24 @@ def test_a_reply_that_begins_with_space_is_where_the_two_differ(tokenizer, auto)
     assert tokenizer.decode([i for i, s in zip(ids, supervised) if s]) == "    return x<|im_end|>"
 
 
+def test_where_the_header_ends_may_be_no_boundary_for_others():
+    """In one string "\\n" and spaces merge; encoded apart they do not, and the mask is exact."""
+    coder = Tokenizer.train(["def f(x):\n    return x\n\n    # user assistant\n"] * 9, 300)
+    joined, apart = coder.encode("user\n    x"), [*coder.encode("user\n"), *coder.encode("    x")]
+    assert joined != apart and coder.decode(joined) == coder.decode(apart)
+    messages = [{"role": "user", "content": "    x"}]
+    assert coder.encode_chat(messages)[0] == [1, *apart, 2, *coder.encode("\n")]
+
+
+@given(turns)
+@settings(max_examples=100, deadline=None)
+def test_chats_may_be_cut_between_turns_and_texts_may_not(tokenizer, messages):
+    whole = tokenizer.encode_chat(messages)[0]
+    assert sum((tokenizer.encode_chat([message])[0] for message in messages), []) == whole
+    assert tokenizer.encode("狐狸") != tokenizer.encode("狐") + tokenizer.encode("狸")
+    assert tokenizer.encode("The fox") != tokenizer.encode("The ") + tokenizer.encode("fox")
+
+
 # The directory
 
 
@@ -250,6 +440,25 @@ def test_what_transformers_reads(auto, directory, tmp_path):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     for text in ("2026 12345", "e\u0301", "DON'T", "a\n\n b"):
         assert AutoTokenizer.from_pretrained(tmp_path)(text).input_ids == Tokenizer.from_pretrained(tmp_path).encode(text)
+
+
+def test_planted_bug_a_class_with_its_own_splitting(directory, tmp_path):
+    """Why a tokenizer_class is checked: Qwen's cuts numbers into digits, and normalizes."""
+    write_with = {"tokenizer.json": {}, "tokenizer_config.json": {"tokenizer_class": "Qwen2TokenizerFast"}}
+    for name, more in write_with.items():
+        content = json.loads((directory / name).read_text(encoding="utf-8"))
+        (tmp_path / name).write_text(json.dumps(content | more), encoding="utf-8")
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    assert theirs("e\u0301").input_ids != Tokenizer.from_pretrained(directory).encode("e\u0301")
+    with pytest.raises(ValueError, match="a rule of its own"):
+        Tokenizer.from_pretrained(tmp_path)
+
+
+def test_planted_bug_a_normalizer_changes_texts(tokenizer):
+    backend = tokenizers.Tokenizer.from_str(tokenizer.backend.to_str())
+    backend.normalizer = tokenizers.normalizers.NFC()
+    apart = unicodedata.normalize("NFD", "é")
+    assert Tokenizer(backend).decode(Tokenizer(backend).encode(apart)) != apart == tokenizer.decode(tokenizer.encode(apart))
 
 
 def test_we_open_what_transformers_saves(tokenizer, auto, tmp_path):
@@ -285,6 +494,12 @@ def change(*keys, value):
 
 
 FAST, CONFIG = "tokenizer.json", "tokenizer_config.json"
+BOS = {
+    "type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+    "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+    "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}},
+}
 DAMAGE = {
     "json True": (FAST, change("pre_tokenizer", "add_prefix_space", value=True), "add_prefix_space is true"),
     "config True": (CONFIG, change("add_prefix_space", value=True), "add_prefix_space is true but false in tokenizer.json"),
@@ -302,6 +517,13 @@ DAMAGE = {
     "normalizer": (FAST, change("normalizer", value={"type": "NFC"}), "normalizer"),
     "dropout": (FAST, change("model", "dropout", value=0.1), "dropout"),
     "no ByteLevel": (FAST, change("pre_tokenizer", value={"type": "Whitespace"}), "not ByteLevel"),
+    "takes spaces": (FAST, change("added_tokens", value=lambda tokens: [t | {"rstrip": True} for t in tokens]), "takes the spaces beside it"),
+    "not special": (FAST, change("added_tokens", value=lambda tokens: [t | {"special": t["id"] < 2} for t in tokens]), "<|im_end|> is not marked special"),
+    "no decoder": (FAST, change("decoder", value=None), "does not come back"),
+    "more tokens": (FAST, change("post_processor", value=BOS), "post_processor adds tokens"),
+    "cut": (FAST, change("truncation", value={"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0}), "truncation is on"),
+    "own splitting": (CONFIG, change("tokenizer_class", value="Qwen2TokenizerFast"), "tokenizer_class is 'Qwen2TokenizerFast'"),
+    "no class": (CONFIG, change("tokenizer_class", value=None), "tokenizer_class is None"),
     "spaces removed": (FAST, change("pre_tokenizer", value=lambda p: {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, p]}), "does not come back"),
     "other model": (FAST, change("model", "type", value="WordPiece"), "not a byte-level BPE"),
     "odd shape": (FAST, change("added_tokens", value=[1]), "tokenizer.json"),

@@ -2,40 +2,49 @@
 
 import argparse
 import json
+import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
+from datetime import date
+from html import escape
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "_build"
-TIMES = BUILD / "times.json"
+RUNS = BUILD / "runs.json"  # how each chapter's last run on this machine went
+PACKAGES = ("torch", "tokenizers", "transformers", "safetensors", "matplotlib", "jupyter-book")
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def run(path: Path) -> nbformat.NotebookNode:
-    """Execute a notebook in the folder chapters/; exits with the failing cell if it fails."""
+    """Execute a notebook in the folder chapters/; exits with the failing cell if one fails."""
     notebook = nbformat.read(path, as_version=4)
-    print(f"{path.name} …", end=" ", flush=True)
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     began = time.time()
-    client = NotebookClient(
-        notebook, timeout=1200, kernel_name="python3", record_timing=False,
-        resources={"metadata": {"path": str(ROOT / "chapters")}},
-    )  # fmt: skip
-    try:
-        client.execute()
-    except CellExecutionError as error:
-        print("failed")
-        sys.exit(f"{path}: a cell failed.\n{error}")
+    # The bar is for someone watching; a log gets one line a chapter.
+    with tqdm(total=cells, desc=path.stem, unit="cell", leave=False, disable=None) as bar:
+        client = NotebookClient(
+            notebook, timeout=1200, kernel_name="python3", record_timing=False,
+            resources={"metadata": {"path": str(ROOT / "chapters")}},
+            on_cell_executed=lambda **_: bar.update(), extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        )  # fmt: skip
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            sys.exit(f"{path}: a cell failed.\n{error}")
     seconds = time.time() - began
-    print(f"{seconds:.0f} s", flush=True)
-    BUILD.mkdir(exist_ok=True)
-    times = json.loads(TIMES.read_text()) if TIMES.is_file() else {}
-    TIMES.write_text(json.dumps(times | {path.stem: round(seconds, 1)}, indent=1, sort_keys=True))
+    print(f"{seconds:7.0f} s  {path.stem}", flush=True)
+    record(path.stem, seconds)
     return tidy(notebook)
 
 
@@ -48,25 +57,65 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr" and WIDGET not in o.get("data", {})]
     return notebook
 
 
-def write(notebook, path: Path) -> None:
+def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
+
+
+def record(stem: str, seconds: float) -> None:
+    """Remember how long a chapter took, when, and on what, for the status page and the summary."""
+    runs = recorded()
+    runs[stem] = {
+        "seconds": round(seconds, 1), "date": f"{date.today():%d %b %Y}", "finished": time.time(), **machine(),
+    }  # fmt: skip
+    BUILD.mkdir(exist_ok=True)
+    RUNS.write_text(json.dumps(runs, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def recorded() -> dict[str, dict]:
+    return json.loads(RUNS.read_text(encoding="utf-8")) if RUNS.is_file() else {}
+
+
+def machine() -> dict:
+    """What a run time depends on: preset, processor, device, versions."""
+    import torch  # slow to import, and rendering does not need it
+
+    from minimind_lite.train import pick_device
+
+    device = pick_device().type
+    return {
+        "preset": os.environ.get("MINIMIND_LITE_PRESET", "lite"),
+        "processor": f"{processor()}, {os.cpu_count()} cores",
+        "device": torch.cuda.get_device_name() if device == "cuda" else device.upper(),
+        "versions": {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name where the system tells, else its kind."""
+    if cpuinfo.is_file():
+        name = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.MULTILINE)
+        if name:
+            return re.sub(r"\s+", " ", name.group(1)).strip()
+    return platform.processor() or platform.machine()
 
 
 def render(chapters: Path) -> None:
     """Render the book with the notebooks of a folder; the result is _build/html/index.html."""
     source = BUILD / "source"
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("_tools"))
+    shutil.rmtree(BUILD / "html", ignore_errors=True)  # or pages of deleted chapters would stay
+    shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(chapters, source / "chapters", ignore=shutil.ignore_patterns(".*"))
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
-    write_results(source / "book" / "times.md")
+    (source / "book" / "status.txt").write_text(status(recorded()), encoding="utf-8")
+    (source / "book" / "conversation.txt").write_text(conversation(chapters), encoding="utf-8")
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--path-output", str(ROOT),
                "-W", "-n", "--keep-going", "-q"]  # fmt: skip
     began = time.time()
@@ -76,19 +125,51 @@ def render(chapters: Path) -> None:
     print(f"rendered in {time.time() - began:.0f} s: {BUILD / 'html' / 'index.html'}")
 
 
-def write_results(path: Path) -> None:
-    """The table of run times that the results page includes."""
-    if not TIMES.is_file():
-        path.write_text("Not measured yet on this machine: `make book` fills in this table.\n")
-        return
-    rows = [f"| {stem} | {seconds:.0f} |" for stem, seconds in json.loads(TIMES.read_text()).items()]
-    path.write_text("| chapter | seconds |\n|---|---:|\n" + "\n".join(rows) + "\n")
+def status(runs: dict[str, dict]) -> str:
+    """The status page's tables, in Markdown."""
+    if not runs:
+        return "No chapter has been run on this machine yet: the pages show the outputs that come with the book.\n"
+    lines = ["| chapter | seconds | preset | device | date |", "|---|---:|---|---|---|"]
+    for stem, entry in sorted(runs.items()):
+        number, _, title = stem.partition("_")
+        lines.append(f"| {{chapter}}`{number} {title.replace('_', ' ')} <{number}>` | {entry['seconds']:.0f} "
+                     f"| {entry['preset']} | {entry['device']} | {entry['date']} |")  # fmt: skip
+    last = max(runs.values(), key=lambda entry: entry["finished"])
+    lines += ["", f"The last run was on: {last['processor']}.", "", "| package | version |", "|---|---|"]
+    lines += [f"| {name} | {number} |" for name, number in last["versions"].items()]
+    return "\n".join(lines) + "\n"
 
 
-def summary(began: int) -> None:
-    """What `make book` says at the end."""
-    for stem, seconds in json.loads(TIMES.read_text()).items():
-        print(f"{seconds:7.0f} s  {stem}")
+def turns(text: str) -> list[tuple[str, str]]:
+    """Printed conversations as (question, reply): a question's line begins with "> "."""
+    found = []
+    for line in text.splitlines():
+        if line.startswith("> "):
+            found.append([line[2:], ""])
+        elif found:
+            found[-1][1] += ("\n" if found[-1][1] else "") + line
+    return [(question, reply.strip()) for question, reply in found]
+
+
+def conversation(chapters: Path) -> str:
+    """The conversations that chapter 08 printed when it was run: one of each language, as HTML."""
+    talks = []
+    for path in sorted(chapters.glob("08_*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and re.search(r"^talk\((?!.*system=)", cell.source, re.MULTILINE):
+                talks.append(turns("".join(output.get("text", "") for output in cell.outputs)))
+    bubbles = [
+        f'<p class="{who}"><span class="who">{who}</span>{escape(text)}</p>'
+        for talk in talks[:2] for turn in talk for who, text in zip(("you", "model"), turn)
+    ]  # fmt: skip
+    attributes = 'class="chat" role="group" tabindex="0" aria-label="A conversation with the model"'
+    return f"<div {attributes}>{''.join(bubbles)}</div>\n"
+
+
+def summary(began: float) -> None:
+    """What `make book` says at the end; `began` is the time when it started."""
+    for stem, entry in sorted(recorded().items()):
+        print(f"{entry['seconds']:7.0f} s  {stem}{'' if entry['finished'] >= began else '  (from an earlier run)'}")
     print(f"{time.time() - began:7.0f} s  all together")
     print(f"Open {BUILD / 'html' / 'index.html'}")
 
@@ -104,7 +185,7 @@ def main() -> None:
     sub = commands.add_parser("render", help="render the book with the notebooks of a folder")
     sub.add_argument("chapters", type=Path)
     sub = commands.add_parser("summary", help="print how long each chapter took")
-    sub.add_argument("began", type=int)
+    sub.add_argument("began", type=float)
     arguments = parser.parse_args()
     if arguments.command == "execute":
         write(run(arguments.source), arguments.target)
