@@ -9,7 +9,7 @@ PACKAGE := $(wildcard minimind_lite/*.py minimind_lite/*.mplstyle minimind_lite/
 TOOL := $(RUN) book/_tools/notebooks.py
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=1200 --nbval-sanitize-with=tests/sanitize.cfg
 
-.PHONY: help book html refresh test chat lab bench-tokenizer models clean distclean
+.PHONY: help book html refresh test chat lab measure-prefix-space bench-tokenizer models clean distclean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -27,10 +27,10 @@ models: $(INSTALLED)  ## make what is missing of corpus, tokenizer, base model a
 	@$(RUN) -m minimind_lite sft
 
 book: $(INSTALLED)  ## run every chapter and render the book (about ten minutes the first time)
-	@date +%s > .book-began
+	@mkdir -p _build && date +%s > _build/.began
 	@$(MAKE) --no-print-directory $(EXECUTED)
 	@$(TOOL) render _build/executed
-	@$(TOOL) summary $$(cat .book-began); rm -f .book-began
+	@$(TOOL) summary $$(cat _build/.began)
 
 _build/executed/%.ipynb: chapters/%.ipynb $(PACKAGE)
 	@$(TOOL) execute $< $@
@@ -52,6 +52,9 @@ chat: models  ## talk to the chat model in the terminal
 
 lab: $(INSTALLED)  ## open the chapters in JupyterLab
 	@$(RUN) -m jupyter lab chapters
+
+measure-prefix-space: $(INSTALLED)  ## chapter 03's table: add_prefix_space in many versions of transformers
+	@$(RUN) tests/measure_prefix_space.py
 
 bench-tokenizer: $(INSTALLED)  ## time our tokenizer against others (several minutes)
 	@$(RUN) tests/bench_tokenizer.py

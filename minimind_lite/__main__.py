@@ -77,6 +77,8 @@ def parser() -> argparse.ArgumentParser:
             add_options(sub, "model", preset.model)
         else:
             sub.add_argument("--model", type=Path, help="directory (default: the preset's base model)")
+            sub.add_argument("--rehearse", type=Path, metavar="FILE",
+                             help='JSONL file of {"text": …} to mix in, lest it be forgotten')  # fmt: skip
             sub.add_argument("--show-mask", type=Path, metavar="FILE",
                              help="only print conversations of FILE, what is supervised in colour")  # fmt: skip
             sub.add_argument("--samples", type=int, default=3, help="how many (default: %(default)s)")
@@ -158,7 +160,9 @@ def run_sft(arguments) -> None:
     refuse_to_mix(need_out(arguments), arguments.resume)
     model, tokenizer = recipe.pretrained() if arguments.model is None else load_pretrained(arguments.model)
     data = arguments.data or recipe.corpus_files()["sft"]
-    recipe.finetune(data, model, tokenizer, chosen(arguments, recipe.preset().sft), arguments.out)
+    rehearse = () if arguments.rehearse is None else corpus.read_texts(arguments.rehearse)
+    config = chosen(arguments, recipe.preset().sft)
+    recipe.finetune(data, model, tokenizer, config, arguments.out, rehearse)
     print(arguments.out / "model")
 
 

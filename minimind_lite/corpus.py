@@ -20,7 +20,7 @@ from minimind_lite.chat import in_language, is_correct  # noqa: F401  (part of t
 from minimind_lite.facts import LANGUAGES, TEXT
 from minimind_lite.grammar import Grammar, Random64
 
-KINDS = {"story": 2, "fact": 2, "game": 1}  # how often a document is of a kind, out of the sum
+KINDS = {"story": 1, "fact": 1, "game": 1}  # how often a document is of a kind, out of the sum
 LANGUAGE_SHARES = {"en": 1, "zh": 1}
 FACTS = 4  # facts in a document of facts, each with two sentences about it
 ROUNDS = 2  # rounds in a document of memory games

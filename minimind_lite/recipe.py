@@ -40,22 +40,23 @@ class Preset:
     sft: TrainConfig
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     threads: int | None = None  # CPU threads; fixed, because sums depend on how they are split
+    rehearsal: int = 0  # pretraining texts that fine-tuning reads again, lest they be forgotten
     tokenizer_texts: int = 200_000  # the tokenizer is trained on at most so many texts, and chats
 
 
 PRESETS = {
     "lite": Preset(
-        name="lite", vocab_size=2048, threads=2,
+        name="lite", vocab_size=2048, threads=2, rehearsal=5000,
         model=ModelConfig(
             vocab_size=2048, hidden_size=160, num_hidden_layers=4, num_attention_heads=4,
             num_key_value_heads=2, max_position_embeddings=512,
         ),
         pretrain=TrainConfig(
-            total_steps=1700, max_lr=4e-3, min_lr=1e-4, warmup_steps=60, sequence_length=256,
+            total_steps=1800, max_lr=4e-3, min_lr=1e-4, warmup_steps=60, sequence_length=256,
             micro_batch_size=8, accumulation_steps=1, optimizer="muon",
         ),
         sft=TrainConfig(
-            total_steps=500, max_lr=1.5e-3, min_lr=5e-5, warmup_steps=20, sequence_length=256,
+            total_steps=900, max_lr=2.5e-3, min_lr=5e-5, warmup_steps=20, sequence_length=256,
             micro_batch_size=8, accumulation_steps=1, optimizer="muon",
         ),
     ),
@@ -191,15 +192,17 @@ def pretrain_directory() -> Path:
 
 
 def sft_directory() -> Path:
-    return place("sft", pretrain_directory(), corpus_files()["sft"], preset().sft)
+    chosen = preset()
+    return place("sft", pretrain_directory(), corpus_files()["sft"], chosen.sft, chosen.rehearsal)
 
 
 def chat_model() -> tuple[Transformer, Tokenizer]:
     """The chat model: the base model after supervised fine-tuning."""
     directory = sft_directory()
     if not (directory / "model" / "config.json").is_file():
-        model, tok = pretrained()
-        finetune(corpus_files()["sft"], model, tok, preset().sft, directory)
+        (model, tok), files = pretrained(), corpus_files()
+        rehearse = islice(corpus.read_texts(files["pretrain"]), preset().rehearsal)
+        finetune(files["sft"], model, tok, preset().sft, directory, rehearse)
     return load_pretrained(directory / "model")
 
 
@@ -243,12 +246,18 @@ def continuation(model, tok, prompt: str, max_new_tokens: int = 60) -> str:
     return tok.decode(new, skip_special_tokens=True)
 
 
-def finetune(data, model, tok, config, directory, on_step=None) -> Transformer:
-    """Fine-tune `model` on {"conversations": …} lines and save it as directory/model."""
+def finetune(data, model, tok, config, directory, rehearse=(), on_step=None) -> Transformer:
+    """Fine-tune `model` on {"conversations": …} lines and save it as directory/model.
+
+    rehearse: texts from pretraining to mix in, every token a target, so that what the
+    conversations do not speak of is not forgotten (Robins, 1995, calls it rehearsal).
+    """
     dropped = Dropped()
-    conversations = corpus.read_conversations(data)
-    samples = chat_samples(tok, conversations, config.sequence_length, dropped)
-    model = fit(model.to(pick_device()), tok, samples, config, Path(directory), "fine-tuning", None, on_step)
+    length = config.sequence_length
+    chats = chat_samples(tok, corpus.read_conversations(data), length, dropped)
+    samples = chain(chats, document_samples(tok, rehearse, length))
+    model = model.to(pick_device())
+    fit(model, tok, samples, config, Path(directory), "fine-tuning", None, on_step)
     if dropped.turns:
         say(str(dropped))
     return model

@@ -6,7 +6,7 @@
 Each measurement runs in a process of its own on one core. Seconds are the processor's, so that
 other programs do not count; memory is how far the job raises the process's highest, once text and
 encoder are there. The naive trainer is that of chapter 02; it is measured at 100 KB only, for at
-1 MB it would take the better part of an hour.
+1 MB it would take a quarter of an hour.
 """
 
 import importlib.util

@@ -3,16 +3,18 @@
 import hashlib
 import json
 import math
+from collections import Counter
 
 import pytest
 
 from minimind_lite import corpus
-from minimind_lite.corpus import CorpusConfig, documents, entropy_bits_per_byte, sentences
+from minimind_lite.corpus import CorpusConfig, documents, entropy_bits_per_byte, fact_sentences
 
 SMALL = CorpusConfig(
     documents=400, validation_documents=40, conversations=600, validation_conversations=40,
     preference_pairs=30, items_per_skill=6,
 )  # fmt: skip
+CHECKSUM = "to be filled in"
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +30,14 @@ def test_writing_twice_gives_the_same_bytes(files, tmp_path):
     again = corpus.write_corpus(tmp_path, SMALL)
     for name, path in files.items():
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(again[name].read_bytes()).digest()
+
+
+def test_the_corpus_is_the_same_everywhere(files):
+    """One checksum for every platform and Python version; a change of the corpus changes it on purpose."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(files[name].read_bytes())
+    assert digest.hexdigest()[:16] == CHECKSUM
 
 
 def test_the_files_have_minimind_s_shapes(files):
@@ -61,9 +71,25 @@ def test_the_entropy_is_that_of_the_documents(kind, language):
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_no_statement_is_a_question_and_none_occurs_twice(language):
-    every = [sentence for group in sentences(language) for sentence in group]
+    every = [text for fact in fact_sentences(language) for text in (*fact.wonder, *fact.say)]
     assert len(set(every)) == len(every)
-    assert not any("?" in s or "？" in s for s in every)
+    assert not any("?" in text or "？" in text for text in every)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_two_sentences_about_a_fact_have_the_surprise_of_their_choices(language):
+    """A count of 60,000 draws of one fact agrees with the probability that the bits claim."""
+    rng, counts, bits = corpus.Random64("pairs"), Counter(), {}
+    for _ in range(60_000):
+        text, bits_of_it = corpus.about_a_fact(rng, language)
+        counts[text] += 1
+        bits[text] = bits_of_it
+    total = sum(2 ** -b for b in bits.values())
+    assert 0.9 < total <= 1 + 1e-9  # nearly every pair has been drawn
+    for fact in fact_sentences(language)[:20]:
+        pairs = [t for t in counts if any(t.endswith(say) for say in fact.say)]
+        expected = 60_000 * sum(2 ** -bits[t] for t in pairs)
+        assert sum(counts[t] for t in pairs) == pytest.approx(expected, abs=6 * expected**0.5)
 
 
 @pytest.mark.parametrize(
