@@ -508,7 +508,7 @@ def test_two_real_processes_end_with_the_weights_of_one(dataset, tmp_path):
     script.write_text(TWO, encoding="utf-8")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
                str(script), os.path.dirname(__file__), str(tmp_path)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-3000:]
     for rank in (0, 1):
         report = json.loads((tmp_path / f"report-{rank}.json").read_text())
