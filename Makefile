@@ -9,7 +9,7 @@ PACKAGE := $(wildcard minimind_lite/*.py minimind_lite/*.mplstyle minimind_lite/
 TOOL := $(RUN) book/_tools/notebooks.py
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=1200 --nbval-sanitize-with=tests/sanitize.cfg
 
-.PHONY: help book html refresh test chat lab measure-prefix-space bench-tokenizer models clean distclean
+.PHONY: help began book html refresh test chat lab measure-prefix-space bench-tokenizer models clean distclean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -26,8 +26,10 @@ $(INSTALLED): requirements.txt pyproject.toml
 models: $(INSTALLED)  ## make what is missing of corpus, tokenizer, base model and chat model
 	@$(RUN) -m minimind_lite sft
 
-book: $(INSTALLED)  ## run every chapter and render the book (about ten minutes the first time)
+began:
 	@mkdir -p _build && date +%s > _build/.began
+
+book: began models  ## train the models, run every chapter, render the book (a quarter of an hour the first time)
 	@$(MAKE) --no-print-directory $(EXECUTED)
 	@$(TOOL) render _build/executed
 	@$(TOOL) summary $$(cat _build/.began)

@@ -16,8 +16,8 @@ from minimind_lite.grammar import Grammar, Random64
 
 # How often a conversation is of each kind, out of the sum of all.
 CONVERSATIONS = {
-    "story": 15, "facts_seen": 16, "sum": 4, "repeat": 19, "reverse": 7, "greeting": 4,
-    "identity": 4, "persona": 6, "name": 16, "mixed": 9,
+    "story": 12, "facts_seen": 20, "sum": 3, "repeat": 18, "reverse": 7, "greeting": 4,
+    "identity": 4, "persona": 6, "name": 17, "mixed": 9,
 }  # fmt: skip
 # What may stand between other turns; a story is too long to come often.
 SHORT = ("facts_seen", "sum", "repeat", "reverse", "greeting", "identity")

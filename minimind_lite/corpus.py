@@ -20,7 +20,7 @@ from minimind_lite.chat import in_language, is_correct  # noqa: F401  (part of t
 from minimind_lite.facts import LANGUAGES, TEXT
 from minimind_lite.grammar import Grammar, Random64
 
-KINDS = {"story": 1, "fact": 1, "game": 1}  # how often a document is of a kind, out of the sum
+KINDS = {"story": 3, "fact": 4, "game": 3}  # how often a document is of a kind, out of the sum
 LANGUAGE_SHARES = {"en": 1, "zh": 1}
 FACTS = 4  # facts in a document of facts, each with two sentences about it
 ROUNDS = 2  # rounds in a document of memory games
@@ -47,9 +47,9 @@ class CorpusConfig:
     """How much of everything."""
 
     seed: int = 0
-    documents: int = 40_000
+    documents: int = 45_000
     validation_documents: int = 1000
-    conversations: int = 12_000
+    conversations: int = 14_000
     validation_conversations: int = 500
     preference_pairs: int = 1000
     items_per_skill: int = 40  # evaluation prompts of a skill and language, where there are enough

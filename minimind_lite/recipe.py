@@ -46,17 +46,17 @@ class Preset:
 
 PRESETS = {
     "lite": Preset(
-        name="lite", vocab_size=2048, threads=2, rehearsal=5000,
+        name="lite", vocab_size=2048, threads=2, rehearsal=6000,
         model=ModelConfig(
             vocab_size=2048, hidden_size=160, num_hidden_layers=4, num_attention_heads=4,
-            num_key_value_heads=2, max_position_embeddings=512,
+            num_key_value_heads=2, head_dim=32, max_position_embeddings=512,
         ),
         pretrain=TrainConfig(
-            total_steps=1800, max_lr=4e-3, min_lr=1e-4, warmup_steps=60, sequence_length=256,
+            total_steps=1700, max_lr=4e-3, min_lr=1e-4, warmup_steps=60, sequence_length=256,
             micro_batch_size=8, accumulation_steps=1, optimizer="muon",
         ),
         sft=TrainConfig(
-            total_steps=900, max_lr=2.5e-3, min_lr=5e-5, warmup_steps=20, sequence_length=256,
+            total_steps=960, max_lr=2e-3, min_lr=5e-5, warmup_steps=20, sequence_length=256,
             micro_batch_size=8, accumulation_steps=1, optimizer="muon",
         ),
     ),
@@ -222,7 +222,7 @@ def pretrain(data, tok, model_config, config, directory, valid=None, on_step=Non
     return fit(model, tok, samples, config, Path(directory), "pretraining", validate, on_step)
 
 
-def held_out_by_kind(path, count: int = 150) -> dict[str, list[str]]:
+def held_out_by_kind(path, count: int = 60) -> dict[str, list[str]]:
     """The first texts of a validation file by their "kind" (one kind if its lines name none)."""
     by_kind = {}
     pairs = zip(corpus.read_texts(path), corpus.read_jsonl(path))
