@@ -14,7 +14,7 @@ SMALL = CorpusConfig(
     documents=400, validation_documents=40, conversations=600, validation_conversations=40,
     preference_pairs=30, items_per_skill=6,
 )  # fmt: skip
-CHECKSUM = "to be filled in"
+CHECKSUM = "1aeb4bb22fb66340"
 
 
 @pytest.fixture(scope="module")
