@@ -173,16 +173,15 @@ def choose_number_format(config: TrainConfig, model, micro_batch, device) -> tor
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device.type != "cpu":
         return torch.float32
-    fastest = {}
-    for number_format in (torch.float32, torch.bfloat16):
-        times = []
-        for _ in range(4):
+    times = {torch.float32: [], torch.bfloat16: []}
+    for _ in range(6):  # in turn, since a machine's speed drifts
+        for number_format, seconds in times.items():
             began = time.perf_counter()
             summed_cross_entropy(model, micro_batch, device, number_format).backward()
-            times.append(time.perf_counter() - began)
-        # the first pass also allocates; the sum lets all processes come to the same choice
-        fastest[number_format] = all_reduce_sum(min(times[1:]), device)
+            seconds.append(time.perf_counter() - began)
     model.zero_grad(set_to_none=True)
+    # the first pass also allocates; the sum lets all processes come to the same choice
+    fastest = {f: all_reduce_sum(min(seconds[1:]), device) for f, seconds in times.items()}
     return min(fastest, key=lambda f: fastest[f] * (1.0 if f == torch.float32 else 1.3))
 
 
