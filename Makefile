@@ -29,8 +29,7 @@ models: $(INSTALLED)  ## make what is missing of corpus, tokenizer, base model a
 began:
 	@mkdir -p _build && date +%s > _build/.began
 
-book: began models  ## train the models, run every chapter, render the book (a quarter of an hour the first time)
-	@$(MAKE) --no-print-directory $(EXECUTED)
+book: began models $(EXECUTED)  ## train the models, run every chapter, render the book; later, what has changed
 	@$(TOOL) render _build/executed
 	@$(TOOL) summary $$(cat _build/.began)
 

@@ -31,9 +31,16 @@ def add_options(parser: argparse.ArgumentParser, title: str, defaults) -> None:
         kind = type(value) if value is not None else int
         group.add_argument(
             "--" + option.name.replace("_", "-"), dest=option.name, default=value, metavar=kind.__name__.upper(),
-            type=(lambda text: text.lower() in ("1", "true", "yes")) if kind is bool else kind,
+            type=true_or_false if kind is bool else kind,
             help=f"default: {value}",
         )  # fmt: skip
+
+
+def true_or_false(text: str) -> bool:
+    """The value of an option that is either; argparse says which option was wrong."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
 
 
 def chosen(arguments: argparse.Namespace, defaults):
@@ -107,6 +114,13 @@ def refuse_to_mix(out: Path, resume: bool) -> None:
         raise ValueError(f"there is nothing to resume in {out}: leave out --resume, or name the run's --out.")
 
 
+def refuse_to_change(arguments, **values) -> None:
+    """Without --out a command makes the preset's own result, so an option must not ask for another."""
+    for name, value in values.items():
+        if getattr(arguments, name) != value:
+            raise ValueError(f"--{name.replace('_', '-')} changes the result, which then needs a place: add --out.")
+
+
 def need_out(arguments) -> Path:
     if arguments.out is None:
         raise ValueError("--data needs --out: the directory to write the result to.")
@@ -115,6 +129,7 @@ def need_out(arguments) -> Path:
 
 def run_corpus(arguments) -> None:
     if arguments.out is None:
+        refuse_to_change(arguments, **vars(recipe.preset().corpus))
         files = recipe.corpus_files()
     else:
         files = corpus.write_corpus(arguments.out, chosen(arguments, recipe.preset().corpus))
@@ -123,11 +138,14 @@ def run_corpus(arguments) -> None:
 
 
 def run_tokenizer(arguments) -> None:
-    if arguments.data is None:
-        print(recipe.tokenizer_directory() if recipe.tokenizer() else "")
+    if arguments.data is None and arguments.out is None:
+        refuse_to_change(arguments, vocab_size=recipe.preset().vocab_size)
+        recipe.tokenizer()
+        print(recipe.tokenizer_directory())
         return
     out = need_out(arguments)
-    tokenizer = Tokenizer.train(corpus.read_texts(arguments.data), arguments.vocab_size)
+    texts = corpus.read_texts(arguments.data or recipe.corpus_files()["pretrain"])
+    tokenizer = Tokenizer.train(texts, arguments.vocab_size)
     tokenizer.save_pretrained(out)
     print(f"{out}  {tokenizer.vocab_size} tokens")
 
@@ -135,6 +153,8 @@ def run_tokenizer(arguments) -> None:
 def run_pretrain(arguments) -> None:
     config, shape = chosen(arguments, recipe.preset().pretrain), chosen(arguments, recipe.preset().model)
     if arguments.data is None and arguments.out is None:
+        shared = {"tokenizer": None, "valid": None, "resume": False}
+        refuse_to_change(arguments, **vars(recipe.preset().pretrain), **vars(recipe.preset().model), **shared)
         recipe.pretrained()
         print(recipe.pretrain_directory() / "model")
         return
@@ -154,6 +174,7 @@ def run_sft(arguments) -> None:
             print(terminal_mask(tokenizer, *sample), end="\n\n")
         return
     if arguments.data is None and arguments.out is None:
+        refuse_to_change(arguments, **vars(recipe.preset().sft), model=None, rehearse=None, resume=False)
         recipe.chat_model()
         print(recipe.sft_directory() / "model")
         return

@@ -127,11 +127,12 @@ class Chat:
         return Turn(self.pick(rng, "story", "ask", **asked), reply, expect)
 
     def repeat(self, rng: Random64) -> Turn:
-        kinds = [use for use in texts()["repeat"][self.language] if use not in ("ask", "phrase")]
-        words = {kind: self.pick(rng, "repeat", kind) for kind in kinds}
-        phrase = self.pick(rng, "repeat", "phrase", **words)
         if rng.below(4) == 0:  # what the facts are about, asked or not, is worth saying too
             phrase = rng.choice(facts(self.language)).subject
+        else:
+            kinds = texts()["repeat"][self.language].keys() - {"ask", "phrase"}
+            words = {kind: self.pick(rng, "repeat", kind) for kind in sorted(kinds)}
+            phrase = self.pick(rng, "repeat", "phrase", **words)
         return Turn(self.pick(rng, "repeat", "ask", phrase=phrase), phrase, {"exact": phrase})
 
     def reverse(self, rng: Random64) -> Turn:

@@ -4,10 +4,6 @@ Both are safetensors and JSON (no pickle, so loading runs no code), and both are
 their place and moved there, so that a kill at any instant leaves the old or the new one whole.
 """
 
-import json
-import os
-import shutil
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -16,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from minimind_lite.files import read_json, replacing, settle, write_json
 from minimind_lite.model import ModelConfig, Transformer
 from minimind_lite.tokenizer import Tokenizer
 
@@ -31,38 +28,6 @@ FIXED = {
 }
 NOT_WRITTEN = {"partial_rotary_factor": 1.0, "quantization_config": None}
 ARCHITECTURES = ["Qwen3ForCausalLM"]
-
-
-@contextmanager
-def replacing(directory: Path):
-    """Write a directory beside its place; it takes the place only when the block succeeds."""
-    directory = Path(directory)
-    unfinished = directory.with_name(directory.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        for path in unfinished.iterdir():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())  # else a power cut may leave the name without the bytes
-    except OSError as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise OSError(
-            f"could not write {directory} ({error.strerror or error}); what was there before is "
-            "untouched. Make room or choose another place, and run again."
-        ) from error
-    except SafetensorError as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise OSError(
-            f"could not write {directory} ({error}); what was there before is untouched. "
-            "Make room or choose another place, and run again."
-        ) from error
-    old = directory.with_name(directory.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if directory.exists():
-        os.replace(directory, old)
-    os.replace(unfinished, directory)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def config_to_json(config: ModelConfig, tokenizer=None) -> dict:
@@ -138,14 +103,14 @@ def load_pretrained(directory: Path | str) -> tuple[Transformer, Tokenizer]:
     Sharded safetensors are read too. Raises FileNotFoundError for a missing file, ValueError for
     a configuration that is not implemented or weights that are missing, extra or misshapen.
     """
-    directory = Path(directory)
+    directory = settle(directory)
     tokenizer = Tokenizer.from_pretrained(directory)
     return load_model(directory), tokenizer
 
 
 def load_model(directory: Path | str) -> Transformer:
     """The model alone; see `load_pretrained`."""
-    directory = Path(directory)
+    directory = settle(directory)
     model = Transformer(config_from_json(directory / "config.json"))
     weights = read_weights(directory)
     wanted = {to_hugging_face(name): p for name, p in model.named_parameters()}
@@ -189,22 +154,3 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             return {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or cut short ({error}): use another copy.") from error
-
-
-def read_json(path: Path) -> dict:
-    """Load a JSON object, or say in one sentence why it cannot be."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: is this a checkpoint's directory?")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}): use another copy.") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} should hold one JSON object.")
-    return values
-
-
-def write_json(path: Path, values: dict) -> None:
-    """One readable JSON object, UTF-8, the same bytes on every platform."""
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8", newline="\n")

@@ -8,16 +8,15 @@ All of it follows from integers (`Random64`), so it is the same on every platfor
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from minimind_lite import facts
 from minimind_lite.chat import conversations, evaluation_items, preferences
 from minimind_lite.chat import in_language, is_correct  # noqa: F401  (part of this module's names)
-from minimind_lite.facts import LANGUAGES, TEXT
+from minimind_lite.facts import LANGUAGES, TEXT, facts
+from minimind_lite.files import replacing
 from minimind_lite.grammar import Grammar, Random64
 
 KINDS = {"story": 3, "fact": 4, "game": 3}  # how often a document is of a kind, out of the sum
@@ -55,36 +54,18 @@ class CorpusConfig:
     items_per_skill: int = 40  # evaluation prompts of a skill and language, where there are enough
 
 
-@dataclass(frozen=True)
-class FactSentences:
-    """The sentences about one fact: `wonder` wants to know it, `say` states it."""
-
-    wonder: tuple[str, ...]
-    say: tuple[str, ...]
-
-
-@cache
-def fact_sentences(language: str) -> tuple[FactSentences, ...]:
-    """The sentences about every fact; all different, so that each is about one fact."""
-    pairs = zip(facts.sentences(language, "wonder"), facts.sentences(language, "say"))
-    return tuple(FactSentences(tuple(wonder), tuple(say)) for wonder, say in pairs)
-
-
 def about_a_fact(rng: Random64, language: str) -> tuple[str, float]:
     """Two sentences about one fact, and their surprise in bits.
 
     Somebody wonders and it is said, or it is said in two ways; each has a chance of one half.
     """
-    every = fact_sentences(language)
-    fact = rng.choice(every)
-    says = len(fact.say)
+    fact = rng.choice(facts(language))
+    wonder, say = fact.sentences("wonder"), fact.sentences("say")
     if rng.below(2):
-        first, second = rng.choice(fact.wonder), rng.choice(fact.say)
-        bits = math.log2(len(every) * 2 * len(fact.wonder) * says)
+        pair, ways = (rng.choice(wonder), rng.choice(say)), len(wonder) * len(say)
     else:
-        first, second = rng.sample(fact.say, 2)
-        bits = math.log2(len(every) * 2 * says * (says - 1))
-    return JOIN[language].join((first, second)), bits
+        pair, ways = rng.sample(say, 2), len(say) * (len(say) - 1)
+    return JOIN[language].join(pair), math.log2(len(facts(language)) * 2 * ways)
 
 
 @cache
@@ -136,14 +117,14 @@ def _entropy_and_length(kind: str, language: str) -> tuple[float, float]:
     if kind == "game":
         games, joins = grammar(language, "games"), (ROUNDS - 1) * len(JOIN[language])
         return ROUNDS * games.entropy_bits(), ROUNDS * games.expected_bytes() + joins
-    every = fact_sentences(language)
-    bits = size = 0.0
+    every, bits, size = facts(language), 0.0, 0.0
     for fact in every:
-        wonders, says = len(fact.wonder), len(fact.say)
-        ways = math.log2(wonders * says) / 2 + math.log2(says * (says - 1)) / 2
-        bits += (math.log2(len(every)) + 1 + ways) / len(every)
-        size += (_mean_bytes(fact.wonder) + 3 * _mean_bytes(fact.say)) / 2 / len(every)
-    return FACTS * bits, FACTS * size + (2 * FACTS - 1) * len(JOIN[language])
+        wonder, say = fact.sentences("wonder"), fact.sentences("say")
+        ways = len(wonder) * len(say), len(say) * (len(say) - 1)
+        bits += math.log2(len(every) * 2) + sum(map(math.log2, ways)) / 2
+        size += (_mean_bytes(wonder) + 3 * _mean_bytes(say)) / 2
+    joins = (2 * FACTS - 1) * len(JOIN[language])
+    return FACTS * bits / len(every), FACTS * size / len(every) + joins
 
 
 def _mean_bytes(texts: tuple[str, ...]) -> float:
@@ -174,7 +155,6 @@ def write_corpus(directory: str | Path, config: CorpusConfig) -> dict[str, Path]
     chat validation does.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     training = set()
 
     def pretrain() -> Iterator[dict]:
@@ -203,11 +183,9 @@ def write_corpus(directory: str | Path, config: CorpusConfig) -> dict[str, Path]
 
 def _write_jsonl(path: Path, rows: Iterable[dict]) -> Path:
     """One object a line; the file appears only when it is whole."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
+    with replacing(path) as unfinished, open(unfinished, "w", encoding="utf-8", newline="\n") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    os.replace(unfinished, path)
     return path
 
 

@@ -6,9 +6,6 @@ Samples are packed into *rows* of at most `sequence_length` tokens, rows are gro
 is a function of the seed and the step alone, so a resumed run needs nothing but the step.
 """
 
-import errno
-import os
-import shutil
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
@@ -17,6 +14,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from minimind_lite.files import replacing
 
 IGNORE = -100  # the label of a position without a target, as in torch's cross-entropy
 
@@ -106,11 +105,9 @@ class TokenDataset:
 
         Raises ValueError if there are none, OSError if the disk is full; what was there stays.
         """
-        directory = Path(directory)
-        unfinished = directory.with_name(directory.name + ".unfinished")
-        unfinished.mkdir(parents=True, exist_ok=True)
         written = 0
-        try:
+        with replacing(directory) as unfinished:
+            unfinished.mkdir()
             with (
                 open(unfinished / "tokens.bin", "wb") as tokens,
                 open(unfinished / "supervised.bin", "wb") as flags,
@@ -123,14 +120,6 @@ class TokenDataset:
                     written += 1
             if not written:
                 raise ValueError(f"there is nothing to train on: no samples for {directory}.")
-        except BaseException as error:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise OSError(f"could not write {directory} (no space left): make room, and run again.") from error
-            raise
-        if directory.exists():
-            shutil.rmtree(directory)
-        os.replace(unfinished, directory)
         return TokenDataset(directory)
 
     def __len__(self):

@@ -4,7 +4,6 @@
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -30,6 +29,11 @@ class Fact:
         """The template in words: [subject] and [answer], or [first] and [second] of a sum."""
         first, _, second = self.subject.partition(" + ")
         return fill(template, subject=self.subject, answer=self.answer, first=first, second=second)
+
+    @cache
+    def sentences(self, use: str) -> tuple[str, ...]:
+        """All sentences of one use: "say" states the fact, "wonder" wants to know it."""
+        return tuple(map(self.fill, phrasings()[self.relation][self.language][use]))
 
     @property
     def key(self) -> str:
@@ -99,12 +103,6 @@ def facts(language: str) -> tuple[Fact, ...]:
         lines = forward + reverse if how == "mirrored" else reverse if how else forward
         found += [Fact(relation, language, *line) for line in lines]
     return tuple(found)
-
-
-def sentences(language: str, use: str) -> Iterator[list[str]]:
-    """For every fact its sentences of one use: "say" states it, "wonder" wants to know it."""
-    for fact in facts(language):
-        yield [fact.fill(template) for template in phrasings()[fact.relation][language][use]]
 
 
 def choices(language: str) -> dict[str, list[str]]:

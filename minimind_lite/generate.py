@@ -217,7 +217,7 @@ def _generate_batches(
     generator = torch.Generator(device)
     generator.seed() if seed is None else generator.manual_seed(seed)
     cache = KVCache(model, len(prompts), longest + max_new_tokens) if use_cache else None
-    decoder = None
+    decoder = tokens = None  # both are there from the second step on
     ended = [False] * len(prompts)
     for step in range(max_new_tokens):
         if step == 0 or cache is None:

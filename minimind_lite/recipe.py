@@ -52,11 +52,11 @@ PRESETS = {
             num_key_value_heads=2, head_dim=32, max_position_embeddings=512,
         ),
         pretrain=TrainConfig(
-            total_steps=1650, max_lr=4e-3, min_lr=1e-4, warmup_steps=60, sequence_length=256,
+            total_steps=1600, max_lr=4e-3, min_lr=1e-4, warmup_steps=60, sequence_length=256,
             micro_batch_size=8, accumulation_steps=1, optimizer="muon",
         ),
         sft=TrainConfig(
-            total_steps=900, max_lr=2e-3, min_lr=5e-5, warmup_steps=20, sequence_length=256,
+            total_steps=850, max_lr=2e-3, min_lr=5e-5, warmup_steps=20, sequence_length=256,
             micro_batch_size=8, accumulation_steps=1, optimizer="muon",
         ),
     ),

@@ -6,10 +6,8 @@ moments, the random state, and the step, which is also the data position (see `d
 
 import json
 import math
-import shutil
 import signal
 import sys
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +16,8 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
-from minimind_lite.checkpoint import read_json, read_tensors, replacing, write_json
+from minimind_lite.checkpoint import read_tensors
+from minimind_lite.files import explaining, read_json, remove, replacing, write_json
 
 
 def processes() -> int:
@@ -62,25 +61,12 @@ class Interrupt:
             signal.signal(number, handler)
 
 
-@contextmanager
-def explaining(path: Path):
-    """Turn a failed write into one sentence that says what is lost: nothing."""
-    try:
-        yield
-    except OSError as error:
-        path.with_suffix(".unfinished").unlink(missing_ok=True)
-        raise OSError(
-            f"could not write {path} ({error.strerror or error}); the last saved state is "
-            "untouched. Make room, and run the same command again."
-        ) from error
-
-
 def write_log(directory: Path | None, entry: dict) -> None:
     """Append one line to log.jsonl (by the first process alone). Raises OSError on a full disk."""
     if directory is None or not is_main():
         return
     path = directory / "log.jsonl"
-    with explaining(path):
+    with explaining(path, safe="the last saved state"):
         directory.mkdir(parents=True, exist_ok=True)
         with open(path, "a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(entry) + "\n")
@@ -101,11 +87,9 @@ def resume_log(directory: Path | None, step: int) -> list[dict]:
             break
         log.append(entry)
     if is_main():
-        unfinished = path.with_suffix(".unfinished")
-        with explaining(path):
+        with replacing(path) as unfinished:
             text = "".join(json.dumps(e) + "\n" for e in log)
             unfinished.write_text(text, encoding="utf-8", newline="\n")
-            unfinished.replace(path)
     return log
 
 
@@ -133,6 +117,7 @@ def save_training_state(directory, step, model, optimizers, config, number_forma
     tensors["random_state"] = torch.get_rng_state()
     place = directory / f"step-{step:08d}"
     with replacing(place) as unfinished:
+        unfinished.mkdir()
         save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished / "state.safetensors")
         write_json(unfinished / "state.json", {
             "step": step, "number_format": format_name(number_format), "processes": processes(),
@@ -140,7 +125,7 @@ def save_training_state(directory, step, model, optimizers, config, number_forma
         })  # fmt: skip
     for old in directory.glob("step-*"):  # the state before, and what a kill left half written
         if old != place:
-            shutil.rmtree(old)
+            remove(old)
 
 
 def shape_of(model) -> dict:

@@ -7,7 +7,6 @@ and 2 `<|im_end|>` begin and end a chat turn. There is no UNK: all 256 bytes are
 
 import codecs
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from minimind_lite.bpe import byte_order, check_text
+from minimind_lite.files import read_json, replacing
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 ROLES = ("system", "user", "assistant")
@@ -155,7 +155,6 @@ class Tokenizer:
     def save_pretrained(self, directory: Path | str) -> None:
         """Write tokenizer.json and tokenizer_config.json, each beside its place and then moved."""
         directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
         end, start, turn_end = SPECIAL_TOKENS
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast", "add_prefix_space": False,
@@ -167,16 +166,15 @@ class Tokenizer:
             ("tokenizer.json", self.backend.to_str(pretty=True)),
             ("tokenizer_config.json", json.dumps(config, indent=2, ensure_ascii=False)),
         ):
-            unfinished = directory / (name + ".unfinished")
-            unfinished.write_text(text + "\n", encoding="utf-8", newline="\n")
-            os.replace(unfinished, directory / name)
+            with replacing(directory / name) as unfinished:
+                unfinished.write_text(text + "\n", encoding="utf-8", newline="\n")
 
     @staticmethod
     def from_pretrained(directory: Path | str) -> "Tokenizer":
         """Open a directory. Raises FileNotFoundError or ValueError: the file and the reason."""
         path = Path(directory) / "tokenizer.json"
         config_path = Path(directory) / "tokenizer_config.json"
-        fast, config = read_object(path), read_object(config_path)
+        fast, config = (read_json(p, "a tokenizer needs both of its files.") for p in (path, config_path))
         try:
             check_tokenizer_json(fast)
             backend = tokenizers.Tokenizer.from_str(json.dumps(fast, ensure_ascii=False))
@@ -206,19 +204,6 @@ def check_messages(messages: list[dict]) -> None:
             raise ValueError(f"message {number} has the role {role!r}: use one of {known}.")
         if not isinstance(message.get("content"), str):
             raise ValueError(f"message {number} ({message['role']}) has no text in 'content'.")
-
-
-def read_object(path: Path) -> dict:
-    """A JSON object from a file, or one sentence about why not."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: a tokenizer needs both of its files.")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): use another copy.") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} should hold one JSON object.")
-    return value
 
 
 def check_tokenizer_json(fast: dict) -> None:

@@ -62,6 +62,13 @@ def test_no_cell_prints_more_than_a_screen(notebook):
         assert printed <= 20, cell.source
 
 
+def test_a_cell_can_be_read_at_once(notebook):
+    """Fifteen lines of code; a definition of the package stands whole and may have forty."""
+    for cell in code_cells(notebook):
+        lines = [line for line in cell.source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        assert len(lines) <= (40 if "package" in tags(cell) else 15), cell.source
+
+
 def test_every_figure_has_alternative_text_and_a_caption(notebook):
     for cell in code_cells(notebook):
         if any("image/png" in output.get("data", {}) for output in cell.outputs):

@@ -83,7 +83,7 @@ def test_damaged_files_are_named(tokenizer, tmp_path):
     with pytest.raises(ValueError, match="model.safetensors is damaged or cut short"):
         load_model(tmp_path / "m")
     (tmp_path / "m" / "config.json").write_text("{")
-    with pytest.raises(ValueError, match="config.json is not valid JSON"):
+    with pytest.raises(ValueError, match="config.json is damaged: not valid JSON"):
         load_model(tmp_path / "m")
 
 

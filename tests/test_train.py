@@ -7,6 +7,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minimind_lite.train as train_module
 from minimind_lite.data import IGNORE, TokenDataset, Windows
 from minimind_lite.model import ModelConfig, Transformer
 from minimind_lite.resume import resume_log, saved_states
@@ -205,45 +207,28 @@ def mean_loss(model, input_ids, labels):
     return F.cross_entropy(model(input_ids).flatten(0, 1), labels.flatten())
 
 
-def undivided(model, optimizer, batches, n, epochs, save):
-    for _ in range(epochs):
-        for i, batch in enumerate(batches):
-            mean_loss(model, *batch).backward()
-            if (i + 1) % n == 0:
-                optimizer.step()
+def old_loop(name, divide=True, count_from=0, forget=False):
+    """A loop that steps at every n-th micro-batch it counts, and leaves the rest of an epoch lying."""
+
+    def loop(model, optimizer, batches, n, epochs, save):
+        for _ in range(epochs):
+            if forget:
                 optimizer.zero_grad()
-    save()
+            for i, batch in enumerate(batches, start=count_from):
+                (mean_loss(model, *batch) / (n if divide else 1)).backward()
+                if (i + 1) % n == 0:
+                    optimizer.step()
+                    optimizer.zero_grad()
+        save()
+
+    loop.__name__ = name
+    return loop
 
 
-def leaking(model, optimizer, batches, n, epochs, save):
-    for _ in range(epochs):
-        for i, batch in enumerate(batches):
-            (mean_loss(model, *batch) / n).backward()
-            if (i + 1) % n == 0:
-                optimizer.step()
-                optimizer.zero_grad()
-    save()
-
-
-def dropping(model, optimizer, batches, n, epochs, save):
-    for _ in range(epochs):
-        optimizer.zero_grad()
-        for i, batch in enumerate(batches):
-            (mean_loss(model, *batch) / n).backward()
-            if (i + 1) % n == 0:
-                optimizer.step()
-                optimizer.zero_grad()
-    save()
-
-
-def one_early(model, optimizer, batches, n, epochs, save):
-    for _ in range(epochs):
-        for i, batch in enumerate(batches, start=1):  # counts from 1, yet asks as if from 0
-            (mean_loss(model, *batch) / n).backward()
-            if (i + 1) % n == 0:
-                optimizer.step()
-                optimizer.zero_grad()
-    save()
+undivided = old_loop("undivided", divide=False)
+leaking = old_loop("leaking")  # what is left over joins the next epoch's first window
+dropping = old_loop("dropping", forget=True)  # or is thrown away
+one_early = old_loop("one_early", count_from=1)  # counts from 1, yet asks as if from 0
 
 
 def flushing(model, optimizer, batches, n, epochs, save):
@@ -520,3 +505,20 @@ def test_two_real_processes_end_with_the_weights_of_one(dataset, tmp_path):
     resumed = tiny(seed=9)
     train(resumed, windows_of(dataset), CONFIG, tmp_path / "begun-by-two", description=None)
     assert (weights(resumed) - weights(whole)).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("cost, chosen", [(0.8, torch.bfloat16), (0.95, torch.float32), (2.0, torch.float32)])
+def test_bfloat16_is_chosen_if_it_is_a_tenth_faster(monkeypatch, cost, chosen):
+    """By a clock that only the two formats move; the first pass of each is slow and does not count."""
+    clock, passes = [0.0], {torch.float32: 0, torch.bfloat16: 0}
+
+    def loss(model, micro_batch, device, number_format):
+        passes[number_format] += 1
+        clock[0] += (cost if number_format == torch.bfloat16 else 1.0) * (50 if passes[number_format] == 1 else 1)
+        return torch.zeros((), requires_grad=True)
+
+    monkeypatch.setattr(train_module, "summed_cross_entropy", loss)
+    monkeypatch.setattr(train_module, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    cpu = torch.device("cpu")
+    assert train_module.choose_number_format(TrainConfig(), torch.nn.Linear(1, 1), None, cpu) == chosen
+    assert train_module.choose_number_format(TrainConfig(number_format="bfloat16"), None, None, cpu) == torch.bfloat16
