@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections import Counter
+from itertools import permutations, product
 
 import pytest
 
@@ -47,6 +48,26 @@ def test_the_files_have_minimind_s_shapes(files):
     for conversation in corpus.read_conversations(files["sft"]):
         assert conversation[-1]["role"] == "assistant"
     assert set(rows(files["preference"])[0]) == {"chosen", "rejected"}
+
+
+def test_a_text_that_training_has_is_not_held_out(tmp_path, monkeypatch):
+    drawn = corpus.documents
+    monkeypatch.setattr(corpus, "documents", lambda seed, count: drawn(str(seed).removesuffix("/valid"), count))
+    files = corpus.write_corpus(tmp_path, SMALL)  # the same documents are drawn for both
+    assert len(rows(files["pretrain"])) == SMALL.documents and rows(files["pretrain_valid"]) == []
+
+
+@pytest.mark.parametrize("language", corpus.LANGUAGES)
+def test_the_entropy_of_facts_is_that_of_every_pair_of_sentences_there_is(language):
+    chances = []
+    for fact in facts(language):
+        wonder, say = fact.sentences("wonder"), fact.sentences("say")
+        for pairs in (list(product(wonder, say)), list(permutations(say, 2))):
+            assert len(set(pairs)) == len(pairs)
+            chances += [1 / (len(facts(language)) * 2 * len(pairs))] * len(pairs)
+    exact = -sum(p * math.log2(p) for p in chances)
+    bits, _ = corpus._entropy_and_length("fact", language)
+    assert sum(chances) == pytest.approx(1) and bits == pytest.approx(corpus.FACTS * exact, rel=1e-12)
 
 
 def test_held_out_texts_and_prompts_never_occur_in_training(files):

@@ -60,6 +60,28 @@ def test_a_name_depends_on_what_the_result_depends_on_and_not_on_where_it_is(tin
     assert recipe.pretrain_directory().name != before.name
 
 
+@pytest.mark.parametrize("change", [{"rehearsal": 8}, {"sft": replace(STEPS, seed=5)}, {"vocab_size": 310}])
+def test_the_chat_model_s_name_depends_on_all_that_makes_it(tiny, monkeypatch, change):
+    before = recipe.sft_directory()
+    monkeypatch.setitem(recipe.PRESETS, "lite", replace(TINY, **change))
+    assert recipe.sft_directory() != before
+
+
+def test_the_tokenizer_has_read_the_chats(tiny, monkeypatch):
+    read = []
+    monkeypatch.setattr(recipe.Tokenizer, "train", lambda texts, size: read.extend(texts) or Stop())
+    with pytest.raises(StopIteration):
+        recipe.tokenizer()
+    files = recipe.corpus_files()
+    said = [m["content"] for c in corpus.read_conversations(files["sft"]) for m in c]
+    assert read == [*corpus.read_texts(files["pretrain"]), *said]
+
+
+class Stop:
+    def save_pretrained(self, directory):
+        raise StopIteration
+
+
 def test_the_score_of_all_kinds_is_the_score_of_their_texts_together(tiny):
     model, tokenizer = recipe.pretrained()
     texts = recipe.held_out_by_kind(recipe.corpus_files()["pretrain_valid"])

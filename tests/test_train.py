@@ -371,6 +371,33 @@ def test_training_learns_and_logs_every_step(dataset, tmp_path):
     assert [p.name for p in saved_states(tmp_path / "run")] == ["step-00000012"]
 
 
+def test_the_last_step_is_saved_whatever_save_every_says(dataset, tmp_path):
+    config = replace(CONFIG, save_every=5)  # which does not divide the 12 steps
+    train(tiny(dtype=torch.float32), windows_of(dataset, config), config, tmp_path / "run", description=None)
+    assert [p.name for p in saved_states(tmp_path / "run")] == ["step-00000012"]
+
+
+def test_a_resumed_run_draws_the_random_numbers_of_a_whole_one(dataset, tmp_path):
+    """Our model draws none while it trains; a reader's, with dropout or noise, may."""
+
+    def drawn(directory, on_step=None):
+        log = train(tiny(dtype=torch.float32), windows_of(dataset), CONFIG, directory, description=None,
+                    validate=lambda: {"bits_per_byte": torch.rand(1).item()}, validate_every=1, on_step=on_step)  # fmt: skip
+        return [entry["bits_per_byte"] for entry in log]
+
+    def cut(entry):
+        if entry["step"] == 8:  # a state was saved in this step
+            raise StopIteration
+
+    torch.manual_seed(1)
+    whole = drawn(tmp_path / "whole")
+    torch.manual_seed(1)
+    with pytest.raises(StopIteration):
+        drawn(tmp_path / "cut", cut)
+    torch.manual_seed(2)
+    assert drawn(tmp_path / "cut") == whole
+
+
 def test_the_log_is_about_the_whole_window(dataset, tmp_path):
     windows, config = windows_of(dataset), replace(CONFIG, total_steps=4, max_grad_norm=1.0)
     untrained = tiny(dtype=torch.float32)
