@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from minimind_lite.card import Facts, model_card
 from minimind_lite.files import read_json, replacing, settle, write_json
 from minimind_lite.model import ModelConfig, Transformer
 from minimind_lite.tokenizer import Tokenizer
@@ -75,10 +76,13 @@ def to_hugging_face(name: str) -> str:
     return name if name.startswith("lm_head.") else "model." + name
 
 
-def save_pretrained(directory: Path | str, model: Transformer, tokenizer: Tokenizer) -> None:
+def save_pretrained(
+    directory: Path | str, model: Transformer, tokenizer: Tokenizer, facts: Facts | None = None
+) -> None:
     """Write a directory that `load_pretrained` and transformers open with no conversion.
 
-    config.json, generation_config.json, model.safetensors, tokenizer.json, tokenizer_config.json.
+    config.json, generation_config.json, model.safetensors, tokenizer.json, tokenizer_config.json,
+    and README.md, a model card that says what `facts` know and the model does not know of itself.
     Tied weights are stored once. Raises OSError, leaving what was there, if the disk is full.
     """
     if tokenizer.vocab_size > model.config.vocab_size:
@@ -95,6 +99,8 @@ def save_pretrained(directory: Path | str, model: Transformer, tokenizer: Tokeni
         write_json(unfinished / "generation_config.json", ids)
         weights = {to_hugging_face(name): p.detach().contiguous() for name, p in model.named_parameters()}
         save_file(weights, unfinished / "model.safetensors", metadata={"format": "pt"})
+        card = model_card(model.config, tokenizer.vocab_size, sum(w.numel() for w in weights.values()), facts or Facts())
+        (unfinished / "README.md").write_text(card, encoding="utf-8", newline="\n")
 
 
 def load_pretrained(directory: Path | str) -> tuple[Transformer, Tokenizer]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from minimind_lite.card import Facts
 from minimind_lite.checkpoint import load_model, load_pretrained, save_pretrained
 from minimind_lite.model import ModelConfig, Transformer
 from minimind_lite.tokenizer import Tokenizer
@@ -33,6 +34,21 @@ def test_round_trip_is_exact_and_tied_weights_are_stored_once(tokenizer, tmp_pat
     assert again.config == model.config
     stored = load_file(tmp_path / "m" / "model.safetensors")
     assert "lm_head.weight" not in stored and len(stored) == len(list(model.parameters()))
+
+
+def test_a_model_card_is_written_and_guesses_nothing(tokenizer, tmp_path):
+    model = random_model(tokenizer)
+    save_pretrained(tmp_path / "m", model, tokenizer)
+    card = (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+    stored = sum(p.numel() for p in load_file(tmp_path / "m" / "model.safetensors").values())
+    assert f"{stored:,} parameters" in card and f"{tokenizer.vocab_size:,} tokens" in card and "## Limits" in card
+    assert card.count("not recorded") == 4 and "license:" not in card
+    facts = Facts(name="Fox", data="stories", tokens_seen=12345, bits_per_byte=0.5678, licence="Apache-2.0")
+    save_pretrained(tmp_path / "m", model, tokenizer, facts)
+    card = (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\n") and "\nlicense: apache-2.0\n" in card and "\n# Fox\n" in card
+    assert "| data | stories |" in card and "12,345 targets" in card and "0.568 on held-out" in card
+    assert "not recorded" not in card
 
 
 def test_another_initializer_range_is_kept(tokenizer, tmp_path):
