@@ -1,4 +1,4 @@
-"""The command line: `python -m minimind_lite {corpus,tokenizer,pretrain,sft,chat,evaluate}`.
+"""The command line: `python -m minimind_lite COMMAND --help`.
 
 Each subcommand is a thin shell over the functions that the chapters explain. Without options it
 works on the preset that MINIMIND_LITE_PRESET names, and finds or makes what it needs under runs/.
@@ -7,7 +7,8 @@ works on the preset that MINIMIND_LITE_PRESET names, and finds or makes what it 
 import argparse
 import os
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -15,40 +16,21 @@ import torch
 import torch.distributed as dist
 
 from minimind_lite import corpus, evaluate, recipe
-from minimind_lite.checkpoint import load_pretrained
+from minimind_lite.budget import forecast
+from minimind_lite.checkpoint import config_from_json, load_pretrained
 from minimind_lite.data import Dropped, chat_samples
+from minimind_lite.download import download
 from minimind_lite.generate import generate
-from minimind_lite.resume import saved_states
+from minimind_lite.options import add_options, chosen, parse, read_config, true_or_false
+from minimind_lite.record import check_inputs
+from minimind_lite.resume import is_main, processes, saved_states
 from minimind_lite.show import terminal_mask
 from minimind_lite.tokenizer import Tokenizer, stream_decode
+from minimind_lite.train import pick_device
 
 
-def add_options(parser: argparse.ArgumentParser, title: str, defaults) -> None:
-    """One option for every field of a dataclass, with the preset's value as its default."""
-    group = parser.add_argument_group(title)
-    for option in fields(defaults):
-        value = getattr(defaults, option.name)
-        kind = type(value) if value is not None else int
-        group.add_argument(
-            "--" + option.name.replace("_", "-"), dest=option.name, default=value, metavar=kind.__name__.upper(),
-            type=true_or_false if kind is bool else kind,
-            help=f"default: {value}",
-        )  # fmt: skip
-
-
-def true_or_false(text: str) -> bool:
-    """The value of an option that is either; argparse says which option was wrong."""
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"
-
-
-def chosen(arguments: argparse.Namespace, defaults):
-    """The dataclass with what the command line said."""
-    return replace(defaults, **{f.name: getattr(arguments, f.name) for f in fields(defaults)})
-
-
-def parser() -> argparse.ArgumentParser:
+def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The whole command line's parser, and each command's by its name."""
     preset = recipe.preset()
     top = argparse.ArgumentParser(
         prog="python -m minimind_lite", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -56,10 +38,15 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
 
     def command(name: str, about: str, example: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=about, description=about,
+        sub = commands.add_parser(name, help=about, description=about, allow_abbrev=False,
                                   epilog=f"example: python -m minimind_lite {name} {example}")  # fmt: skip
         sub.set_defaults(run=COMMANDS[name])
+        sub.add_argument("--config", type=Path, metavar="FILE",
+                         help="JSON file of options, such as a run's run.json; options given here go first")  # fmt: skip
         return sub
+
+    sub = command("download", "Download MiniMind's public files, for the presets small and base.", "")
+    sub.add_argument("--out", type=Path, help=f"directory (default: {recipe.public_directory()})")
 
     sub = command("corpus", "Write the built-in corpus as JSONL files.", "--out runs/corpus")
     sub.add_argument("--out", type=Path, help="directory (default: the preset's under runs/)")
@@ -69,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--data", type=Path, help='JSONL file of {"text": …} (default: the preset\'s)')
     sub.add_argument("--vocab-size", type=int, default=preset.vocab_size, help="default: %(default)s")
     sub.add_argument("--out", type=Path, help="directory to write (with --data)")
+    add_skipping(sub, preset)
 
     for name, about, config in (
         ("pretrain", "Train a new model to continue text.", preset.pretrain),
@@ -78,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--data", type=Path, help="JSONL file (default: the preset's)")
         sub.add_argument("--out", type=Path, help="directory of the run (with --data)")
         sub.add_argument("--resume", action="store_true", help="go on with the run in --out")
+        sub.add_argument("--dry-run", action="store_true", help="only predict parameters, memory, tokens and time")
+        add_skipping(sub, preset)
         if name == "pretrain":
             sub.add_argument("--tokenizer", type=Path, help="directory (default: the preset's)")
             sub.add_argument("--valid", type=Path, help="JSONL file to measure bits per byte on")
@@ -86,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--model", type=Path, help="directory (default: the preset's base model)")
             sub.add_argument("--rehearse", type=Path, metavar="FILE",
                              help='JSONL file of {"text": …} to mix in, lest it be forgotten')  # fmt: skip
+            sub.add_argument("--rehearse-texts", type=int, metavar="N", help="only its first N (default: all)")
             sub.add_argument("--show-mask", type=Path, metavar="FILE",
                              help="only print conversations of FILE, what is supervised in colour")  # fmt: skip
             sub.add_argument("--samples", type=int, default=3, help="how many (default: %(default)s)")
@@ -103,7 +94,12 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--model", type=Path, help="directory (default: the preset's chat model)")
     sub.add_argument("--texts", type=Path, help='JSONL file of {"text": …} to measure bits per byte on')
     sub.add_argument("--items", type=Path, help="JSONL file of evaluation items for the skills")
-    return top
+    return top, commands.choices
+
+
+def add_skipping(sub: argparse.ArgumentParser, preset: recipe.Preset) -> None:
+    sub.add_argument("--skip-unusable", type=true_or_false, default=preset.skip_unusable, metavar="BOOL",
+                     help="leave out lines that cannot be used, and say how many (default: %(default)s)")  # fmt: skip
 
 
 def refuse_to_mix(out: Path, resume: bool) -> None:
@@ -127,6 +123,18 @@ def need_out(arguments) -> Path:
     return arguments.out
 
 
+def predict(shape, training) -> None:
+    """What --dry-run prints: the cost of a run, before anything is started."""
+    found = forecast(shape, training, pick_device(), processes())
+    if is_main():
+        print(found)
+
+
+def run_download(arguments) -> None:
+    for path in download(arguments.out or recipe.public_directory()):
+        print(path)
+
+
 def run_corpus(arguments) -> None:
     if arguments.out is None:
         refuse_to_change(arguments, **vars(recipe.preset().corpus))
@@ -139,22 +147,31 @@ def run_corpus(arguments) -> None:
 
 def run_tokenizer(arguments) -> None:
     if arguments.data is None and arguments.out is None:
-        refuse_to_change(arguments, vocab_size=recipe.preset().vocab_size)
+        preset = recipe.preset()
+        refuse_to_change(arguments, vocab_size=preset.vocab_size, skip_unusable=preset.skip_unusable)
         recipe.tokenizer()
         print(recipe.tokenizer_directory())
         return
     out = need_out(arguments)
-    texts = corpus.read_texts(arguments.data or recipe.corpus_files()["pretrain"])
+    data = arguments.data or recipe.corpus_files()["pretrain"]
+    texts = recipe.lines(corpus.read_texts, data, arguments.skip_unusable)
     tokenizer = Tokenizer.train(texts, arguments.vocab_size)
     tokenizer.save_pretrained(out)
+    if arguments.skip_unusable:
+        print(texts)
     print(f"{out}  {tokenizer.vocab_size} tokens")
 
 
 def run_pretrain(arguments) -> None:
-    config, shape = chosen(arguments, recipe.preset().pretrain), chosen(arguments, recipe.preset().model)
+    preset = recipe.preset()
+    config, shape = chosen(arguments, preset.pretrain), chosen(arguments, preset.model)
+    if arguments.dry_run:
+        if arguments.tokenizer is not None:
+            shape = replace(shape, vocab_size=Tokenizer.from_pretrained(arguments.tokenizer).vocab_size)
+        return predict(shape, config)
     if arguments.data is None and arguments.out is None:
-        shared = {"tokenizer": None, "valid": None, "resume": False}
-        refuse_to_change(arguments, **vars(recipe.preset().pretrain), **vars(recipe.preset().model), **shared)
+        shared = {"tokenizer": None, "valid": None, "resume": False, "skip_unusable": preset.skip_unusable}
+        refuse_to_change(arguments, **vars(preset.pretrain), **vars(preset.model), **shared)
         recipe.pretrained()
         print(recipe.pretrain_directory() / "model")
         return
@@ -162,28 +179,35 @@ def run_pretrain(arguments) -> None:
     tokenizer = recipe.tokenizer() if arguments.tokenizer is None else Tokenizer.from_pretrained(arguments.tokenizer)
     shape = replace(shape, vocab_size=tokenizer.vocab_size)
     data = arguments.data or recipe.corpus_files()["pretrain"]
-    recipe.pretrain(data, tokenizer, shape, config, arguments.out, valid=arguments.valid)
+    recipe.pretrain(data, tokenizer, shape, config, arguments.out, arguments.valid, arguments.skip_unusable)
     print(arguments.out / "model")
 
 
 def run_sft(arguments) -> None:
+    preset = recipe.preset()
+    config = chosen(arguments, preset.sft)
     if arguments.show_mask is not None:
         tokenizer = recipe.tokenizer() if arguments.model is None else Tokenizer.from_pretrained(arguments.model)
         conversations = islice(corpus.read_conversations(arguments.show_mask), arguments.samples)
         for sample in chat_samples(tokenizer, conversations, arguments.sequence_length, Dropped()):
             print(terminal_mask(tokenizer, *sample), end="\n\n")
         return
+    if arguments.dry_run:
+        shape = preset.model if arguments.model is None else config_from_json(arguments.model / "config.json")
+        return predict(shape, config)
     if arguments.data is None and arguments.out is None:
-        refuse_to_change(arguments, **vars(recipe.preset().sft), model=None, rehearse=None, resume=False)
+        shared = {"model": None, "rehearse": None, "rehearse_texts": None, "resume": False}
+        refuse_to_change(arguments, **vars(preset.sft), **shared, skip_unusable=preset.skip_unusable)
         recipe.chat_model()
         print(recipe.sft_directory() / "model")
         return
     refuse_to_mix(need_out(arguments), arguments.resume)
-    model, tokenizer = recipe.pretrained() if arguments.model is None else load_pretrained(arguments.model)
+    if arguments.model is None:
+        recipe.pretrained()
+    model = arguments.model or recipe.pretrain_directory() / "model"
     data = arguments.data or recipe.corpus_files()["sft"]
-    rehearse = () if arguments.rehearse is None else corpus.read_texts(arguments.rehearse)
-    config = chosen(arguments, recipe.preset().sft)
-    recipe.finetune(data, model, tokenizer, config, arguments.out, rehearse)
+    recipe.finetune(data, model, config, arguments.out, arguments.rehearse, arguments.rehearse_texts,
+                    arguments.skip_unusable)  # fmt: skip
     print(arguments.out / "model")
 
 
@@ -235,19 +259,40 @@ def run_evaluate(arguments) -> None:
 
 
 COMMANDS = {
-    "corpus": run_corpus, "tokenizer": run_tokenizer, "pretrain": run_pretrain,
+    "download": run_download, "corpus": run_corpus, "tokenizer": run_tokenizer, "pretrain": run_pretrain,
     "sft": run_sft, "chat": run_chat, "evaluate": run_evaluate,
 }  # fmt: skip
+
+
+def start_processes() -> None:
+    """Join the other processes, if torchrun started this one."""
+    if "RANK" not in os.environ:
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    # The others wait while the first one tokenizes, which for a large corpus takes longer than
+    # the usual ten minutes; a process that dies is noticed by torchrun, not by this limit.
+    dist.init_process_group(backend, timeout=timedelta(hours=12))
+
+
+def read_arguments(argv: list[str]) -> argparse.Namespace:
+    """The command line together with the file of --config. Raises ValueError for what is unknown."""
+    config = read_config(argv)
+    if "preset" in config:  # a run's own file names it, and its options are meant beside that
+        os.environ["MINIMIND_LITE_PRESET"] = config["preset"]
+    if "--resume" not in argv:
+        config["options"] |= config.get("settled", {})
+    arguments = parse(*parsers(), argv, config)
+    check_inputs(config, vars(arguments))
+    return arguments
 
 
 def main() -> int:
     """Run one subcommand; a problem with what was asked becomes one sentence and exit status 1."""
     try:
-        arguments = parser().parse_args()
-        if "RANK" in os.environ:  # started by torchrun
-            if torch.cuda.is_available():
-                torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        arguments = read_arguments(sys.argv[1:])
+        start_processes()
         arguments.run(arguments)
     except (ValueError, OSError, FloatingPointError) as error:
         if "RANK" in os.environ:

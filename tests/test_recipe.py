@@ -100,7 +100,7 @@ def test_an_unknown_preset_is_named(monkeypatch):
 def test_missing_public_files_come_with_the_command_that_fetches_them(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIMIND_LITE_RUNS", str(tmp_path))
     monkeypatch.setenv("MINIMIND_LITE_PRESET", "small")
-    with pytest.raises(FileNotFoundError, match="is missing. Download it with: hf download"):
+    with pytest.raises(FileNotFoundError, match="is missing, about 1.2 GB. Download it with: python -m"):
         recipe.corpus_files()
 
 
@@ -111,3 +111,18 @@ def test_no_more_threads_than_the_process_may_use(monkeypatch):
     monkeypatch.setenv("MINIMIND_LITE_PRESET", "lite")
     recipe.preset()
     assert used == [1]
+
+
+def test_chats_that_cannot_be_used_are_left_out_where_the_preset_says_so(tiny, monkeypatch, capsys):
+    """MiniMind's public chats have some with tools, for which this model has no format."""
+    monkeypatch.setitem(recipe.PRESETS, "lite", replace(TINY, skip_unusable=True))
+    with open(recipe.corpus_files()["sft"], "r+", encoding="utf-8") as file:
+        lines = file.readlines()
+        lines.insert(3, '{"conversations": [{"role": "system", "content": "# Tools", "tools": "[{}]"}]}\n')
+        file.seek(0)
+        file.writelines(lines)
+    recipe.chat_model()
+    assert "1 lines of" in (said := capsys.readouterr().err) and "line 4: message 1 has tools" in said
+    monkeypatch.setitem(recipe.PRESETS, "lite", replace(TINY, skip_unusable=False, sft=replace(STEPS, seed=1)))
+    with pytest.raises(ValueError, match="line 4: message 1 has tools"):
+        recipe.chat_model()
