@@ -9,7 +9,7 @@ PACKAGE := $(wildcard minimind_lite/*.py minimind_lite/*.mplstyle minimind_lite/
 TOOL := $(RUN) book/_tools/notebooks.py
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=1200 --nbval-sanitize-with=tests/sanitize.cfg
 
-.PHONY: help began book html refresh test chat lab measure-prefix-space bench-tokenizer models clean distclean
+.PHONY: help began book html refresh test chat lab measure-prefix-space measure-million bench-tokenizer bench-gpu models clean distclean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -56,6 +56,12 @@ lab: $(INSTALLED)  ## open the chapters in JupyterLab
 
 measure-prefix-space: $(INSTALLED)  ## chapter 03's table: add_prefix_space in many versions of transformers
 	@$(RUN) tests/measure_prefix_space.py
+
+bench-gpu: $(INSTALLED)  ## speed and memory of the larger presets on a GPU, for chapter 09
+	@$(RUN) tests/bench_gpu.py
+
+measure-million: $(INSTALLED)  ## chapter 09's claim about memory, with a million lines
+	@$(RUN) tests/measure_million.py
 
 bench-tokenizer: $(INSTALLED)  ## time our tokenizer against others (several minutes)
 	@$(RUN) tests/bench_tokenizer.py

@@ -22,7 +22,7 @@ from minimind_lite.data import Dropped, chat_samples
 from minimind_lite.download import download
 from minimind_lite.generate import generate
 from minimind_lite.options import add_options, chosen, parse, read_config, true_or_false
-from minimind_lite.record import check_inputs
+from minimind_lite.record import check_repeat
 from minimind_lite.resume import is_main, processes, saved_states
 from minimind_lite.show import terminal_mask
 from minimind_lite.tokenizer import Tokenizer, stream_decode
@@ -284,7 +284,7 @@ def read_arguments(argv: list[str]) -> argparse.Namespace:
     if "--resume" not in argv:
         config["options"] |= config.get("settled", {})
     arguments = parse(*parsers(), argv, config)
-    check_inputs(config, vars(arguments))
+    check_repeat(config, vars(arguments), int(os.environ.get("WORLD_SIZE", 1)))
     return arguments
 
 

@@ -13,6 +13,15 @@ import torch
 from minimind_lite.model import ModelConfig, Transformer
 from minimind_lite.train import TrainConfig, choose_number_format, make_optimizers, training_step
 
+# Of some GPUs: floating point operations a second on dense bfloat16 matrices, and bytes of memory,
+# both as their maker publishes them.
+GPUS = {
+    "RTX 3090": (71e12, 24e9),
+    "RTX 4090": (165e12, 24e9),
+    "A100": (312e12, 80e9),
+    "H100 SXM": (989e12, 80e9),
+}
+
 
 def parameter_counts(config: ModelConfig) -> dict[str, int]:
     """How many parameters are where. Tied embeddings count once.

@@ -83,8 +83,19 @@ def check_tokens(directory: Path, run: dict) -> None:
                 )
 
 
-def check_inputs(config: dict, options: dict) -> None:
-    """Raise ValueError if what a run.json says was read, and will be read again, has changed since."""
+def check_repeat(config: dict, options: dict, processes: int) -> None:
+    """Raise ValueError if running config, a run.json, once more would be another run in silence.
+
+    That is if something that it read, and that will be read again, has changed since; or if
+    another number of processes would make windows of other rows of the same options.
+    """
+    before = config.get("machine", {}).get("processes", processes)
+    cut = ("micro_batch_size", "accumulation_steps")
+    if before != processes and all(options[name] == config["options"][name] for name in cut):
+        raise ValueError(
+            f"{config['path']} is of a run on {before} processes and this is one on {processes}: start as many with "
+            f"torchrun --nproc_per_node={before}, or give --accumulation-steps so that a window holds as many rows."
+        )
     for name, was in config.get("inputs", {}).items():
         path = options.get(name)
         if path is not None and str(path.resolve()) == config["options"].get(name) and fingerprint(path) != was:

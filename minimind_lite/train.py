@@ -7,7 +7,7 @@ exact gradient, `train` does the rest: clip, schedule, step, log, save, resume.
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
+from minimind_lite.ahead import ahead
 from minimind_lite.data import IGNORE
 from minimind_lite.resume import (
     Interrupt,
@@ -162,6 +163,11 @@ def pick_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def makes_windows_ahead(device: torch.device) -> bool:
+    """On a CPU the thread would take the time from the training itself."""
+    return device.type == "cuda"
+
+
 def choose_number_format(config: TrainConfig, model, micro_batch, device) -> torch.dtype:
     """What the configuration says; for "auto", the faster one on this machine by a timing.
 
@@ -249,10 +255,12 @@ def train(
         total=config.total_steps, initial=first_step, desc=description, unit="step",
         disable=description is None or not is_main(),
     )  # fmt: skip
-    with Interrupt() as interrupt, progress:
-        for step in range(first_step, config.total_steps):
+    steps = range(first_step, config.total_steps)
+    coming = ahead(windows, steps) if makes_windows_ahead(device) else (windows[step] for step in steps)
+    with Interrupt() as interrupt, progress, closing(coming):
+        for step in steps:
             began = time.perf_counter()
-            micro_batches = windows[step]
+            micro_batches = next(coming)
             entry = training_step(model, optimizers, micro_batches, step, config, number_format)
             entry["tokens"] = int(all_reduce_sum(count_targets(micro_batches), device))
             entry["seconds"] = time.perf_counter() - began

@@ -126,3 +126,15 @@ def test_chats_that_cannot_be_used_are_left_out_where_the_preset_says_so(tiny, m
     monkeypatch.setitem(recipe.PRESETS, "lite", replace(TINY, skip_unusable=False, sft=replace(STEPS, seed=1)))
     with pytest.raises(ValueError, match="line 4: message 1 has tools"):
         recipe.chat_model()
+
+
+def test_among_several_processes_the_first_makes_and_the_others_find(monkeypatch):
+    """The order of events in each process; a barrier is where it waits for the other."""
+    for main, order in ((True, ["made", "barrier"]), (False, ["barrier", "made"])):
+        events = []
+        monkeypatch.setattr(recipe.dist, "is_initialized", lambda: True)
+        monkeypatch.setattr(recipe, "is_main", lambda: main)
+        monkeypatch.setattr(recipe.dist, "barrier", lambda: events.append("barrier"))
+        with recipe.first_process_first():
+            events.append("made")
+        assert events == order

@@ -98,6 +98,18 @@ def test_a_run_whose_data_has_changed_is_not_run_again_in_silence(files, run):
     assert run(*again)[0] == 0
 
 
+def test_a_run_of_another_number_of_processes_is_not_run_again_in_silence(files, run):
+    """Two processes with two rows each make a step of four; one process must be told to do so, too."""
+    assert run(*pretrain(files, "first"))[0] == 0
+    said = read_json(files / "first" / "run.json")
+    said["machine"]["processes"] = 2
+    write_json(files / "first" / "run.json", said)
+    again = ["pretrain", f"--config={files}/first/run.json", f"--out={files}/again"]
+    status, error = run(*again)
+    assert status == 1 and "on 2 processes and this is one on 1" in error and not (files / "again").exists()
+    assert run(*again, "--accumulation-steps=2")[0] == 0
+
+
 def test_a_directory_is_not_written_twice_and_can_be_resumed_from_its_file(files, run):
     assert run(*pretrain(files, "run"))[0] == 0
     status, error = run("pretrain", f"--config={files}/run/run.json")
