@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import time
 from datetime import date
@@ -15,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
+from languages import jupyter_book, render_translation
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
@@ -105,23 +105,26 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return platform.processor() or platform.machine()
 
 
-def render(chapters: Path) -> None:
-    """Render the book with the notebooks of a folder; the result is _build/html/index.html."""
+def stage(chapters: Path) -> Path:
+    """Copy what the pages are made of, with the notebooks of a folder, to _build/source."""
     source = BUILD / "source"
     shutil.rmtree(source, ignore_errors=True)
-    shutil.rmtree(BUILD / "html", ignore_errors=True)  # or pages of deleted chapters would stay
     shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(chapters, source / "chapters", ignore=shutil.ignore_patterns(".*"))
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
     (source / "book" / "status.txt").write_text(status(recorded()), encoding="utf-8")
     (source / "book" / "conversation.txt").write_text(conversation(chapters), encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--path-output", str(ROOT),
-               "-W", "-n", "--keep-going", "-q"]  # fmt: skip
+    return source
+
+
+def render(chapters: Path) -> None:
+    """Render the book with the notebooks of a folder, in all its languages, to _build/html."""
     began = time.time()
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"Rendering failed:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
+    source = stage(chapters)
+    shutil.rmtree(BUILD / "html", ignore_errors=True)  # or pages of deleted chapters would stay
+    jupyter_book(source, ROOT)
+    render_translation(source, BUILD / "html")
     print(f"rendered in {time.time() - began:.0f} s: {BUILD / 'html' / 'index.html'}")
 
 
@@ -184,6 +187,8 @@ def main() -> None:
     sub.add_argument("notebooks", type=Path, nargs="+")
     sub = commands.add_parser("render", help="render the book with the notebooks of a folder")
     sub.add_argument("chapters", type=Path)
+    sub = commands.add_parser("stage", help="copy what the pages are made of to _build/source")
+    sub.add_argument("chapters", type=Path)
     sub = commands.add_parser("summary", help="print how long each chapter took")
     sub.add_argument("began", type=float)
     arguments = parser.parse_args()
@@ -194,6 +199,8 @@ def main() -> None:
             write(run(path), path)
     elif arguments.command == "render":
         render(arguments.chapters)
+    elif arguments.command == "stage":
+        stage(arguments.chapters)
     else:
         summary(arguments.began)
 
