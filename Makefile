@@ -9,12 +9,12 @@ PACKAGE := $(wildcard minimind_lite/*.py minimind_lite/*.mplstyle minimind_lite/
 TOOL := $(RUN) book/_tools/notebooks.py
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=1200 --nbval-sanitize-with=tests/sanitize.cfg
 
-.PHONY: help began book html refresh test chat lab measure-prefix-space measure-million bench-tokenizer bench-gpu models clean distclean
+.PHONY: help began book html refresh test chat lab measure-prefix-space measure-million bench-tokenizer bench-gpu models clean distclean zh zh-update pdf launch
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z -]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=…")'
@@ -36,8 +36,19 @@ book: began models $(EXECUTED)  ## train the models, run every chapter, render t
 _build/executed/%.ipynb: chapters/%.ipynb $(PACKAGE)
 	@$(TOOL) execute $< $@
 
-html: $(INSTALLED)  ## render the stored outputs, without running anything
+html zh: $(INSTALLED)  ## render the stored outputs, without running anything; the Chinese pages in zh/
 	@$(TOOL) render chapters
+
+zh-update: $(INSTALLED)  ## bring book/locale/ up to date with the book; PAGE=chapters/05_pretraining adds a page
+	@$(TOOL) stage chapters
+	@$(RUN) book/_tools/languages.py update _build/source $(PAGE)
+
+pdf: $(INSTALLED)  ## make _build/book.pdf, to print or hand out (needs chromium)
+	@test -f _build/html/index.html || $(TOOL) render chapters
+	@$(RUN) book/_tools/pdf.py _build/html _build/book.pdf
+
+launch: $(INSTALLED)  ## after a change of the repository in _config.yml: what Colab needs, in each chapter
+	@$(RUN) book/_tools/launch.py chapters/*.ipynb
 
 refresh: $(INSTALLED)  ## run chapters in place and tidy them for committing (all, or CHAPTER=05)
 	@$(TOOL) refresh chapters/$(CHAPTER)*.ipynb

@@ -49,6 +49,8 @@ def render_translation(staged: Path, html: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)  # its doctrees too: they keep the other language's text
     source = work / "source"
     shutil.copytree(staged, source)
+    for path in source.rglob(f"*.{LANGUAGE}.*"):  # what was staged in the other language takes its place
+        path.rename(path.with_name(path.name.replace(f".{LANGUAGE}.", ".")))
     settings = yaml.safe_load((LOCALE / LANGUAGE / "book.yml").read_text(encoding="utf-8"))
     words = source / "words.txt"  # the search index would cut some of them in two
     words.write_text("".join(f"{word} 100000\n" for word in glossary().values()), encoding="utf-8")

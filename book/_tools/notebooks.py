@@ -105,23 +105,23 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return platform.processor() or platform.machine()
 
 
-def stage(chapters: Path) -> Path:
-    """Copy what the pages are made of, with the notebooks of a folder, to _build/source."""
-    source = BUILD / "source"
+def stage(chapters: Path, source: Path) -> Path:
+    """Copy what the pages are made of, with the notebooks of a folder, to the folder `source`."""
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(chapters, source / "chapters", ignore=shutil.ignore_patterns(".*"))
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
     (source / "book" / "status.txt").write_text(status(recorded()), encoding="utf-8")
-    (source / "book" / "conversation.txt").write_text(conversation(chapters), encoding="utf-8")
+    for name, chinese in (("conversation.txt", False), ("conversation.zh_CN.txt", True)):
+        (source / "book" / name).write_text(conversation(chapters, chinese), encoding="utf-8")
     return source
 
 
 def render(chapters: Path) -> None:
     """Render the book with the notebooks of a folder, in all its languages, to _build/html."""
     began = time.time()
-    source = stage(chapters)
+    source = stage(chapters, BUILD / "source")
     shutil.rmtree(BUILD / "html", ignore_errors=True)  # or pages of deleted chapters would stay
     jupyter_book(source, ROOT)
     render_translation(source, BUILD / "html")
@@ -154,19 +154,20 @@ def turns(text: str) -> list[tuple[str, str]]:
     return [(question, reply.strip()) for question, reply in found]
 
 
-def conversation(chapters: Path) -> str:
-    """The conversations that chapter 08 printed when it was run: one of each language, as HTML."""
+def conversation(chapters: Path, chinese: bool = False) -> str:
+    """The conversations that chapter 08 printed when it was run, the page's language first, as HTML."""
     talks = []
     for path in sorted(chapters.glob("08_*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "code" and re.search(r"^talk\((?!.*system=)", cell.source, re.MULTILINE):
                 talks.append(turns("".join(output.get("text", "") for output in cell.outputs)))
+    talks = talks[:2][::-1] if chinese else talks[:2]
+    label, *names = ("与模型的一段对话", "你", "模型") if chinese else ("A conversation with the model", "you", "model")
     bubbles = [
-        f'<p class="{who}"><span class="who">{who}</span>{escape(text)}</p>'
-        for talk in talks[:2] for turn in talk for who, text in zip(("you", "model"), turn)
+        f'<p class="{who}"><span class="who">{name}</span>{escape(text)}</p>'
+        for talk in talks for turn in talk for who, name, text in zip(("you", "model"), names, turn)
     ]  # fmt: skip
-    attributes = 'class="chat" role="group" tabindex="0" aria-label="A conversation with the model"'
-    return f"<div {attributes}>{''.join(bubbles)}</div>\n"
+    return f'<div class="chat" role="group" tabindex="0" aria-label="{label}">{"".join(bubbles)}</div>\n'
 
 
 def summary(began: float) -> None:
@@ -200,7 +201,7 @@ def main() -> None:
     elif arguments.command == "render":
         render(arguments.chapters)
     elif arguments.command == "stage":
-        stage(arguments.chapters)
+        stage(arguments.chapters, BUILD / "source")
     else:
         summary(arguments.began)
 
