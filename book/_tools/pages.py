@@ -6,6 +6,7 @@ Loaded by `_config.yml`. It adds
 - the directive `{path}`, the same picture with no station lit;
 - the role `{chapter}`: {chapter}`words <05>` is a link to chapter 05, or just the words as long as
   that chapter is not in the table of contents;
+- no buttons for Binder and Colab as long as `_config.yml` names no repository;
 - a last step that makes the pages lighter and easier for screen readers.
 """
 
@@ -113,6 +114,12 @@ REPLACE = [
 ]
 
 
+def no_buttons_without_repository(app, config):
+    """The theme fails on a page with launch buttons and no repository to launch."""
+    if not config.html_theme_options.get("repository_url"):
+        config.html_theme_options["launch_buttons"] = {}
+
+
 def finish(app, exception):
     """Mend and lighten the written pages."""
     if exception or app.builder.name != "html":
@@ -129,6 +136,7 @@ def finish(app, exception):
 def setup(app):
     app.add_directive("path", Path)
     app.add_role("chapter", chapter_role)
+    app.connect("config-inited", no_buttons_without_repository)
     app.connect("html-page-context", add_path)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
