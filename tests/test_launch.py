@@ -67,17 +67,17 @@ def test_the_cell_fetches_the_book_on_colab_alone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("text", "found"), [
-    ("repository: {url: ''}", ("", "main")),
-    ("title: x", ("", "main")),
-    ("repository: {url: 'https://github.com/a/b/', branch: dev}", ("https://github.com/a/b", "dev")),
+    ("{repository_url: ''}", ("", "main")),
+    ("{show_navbar_depth: 1}", ("", "main")),
+    ("{repository_url: 'https://github.com/a/b/', repository_branch: dev}", ("https://github.com/a/b", "dev")),
 ])  # fmt: skip
 def test_the_setting_is_read(tmp_path, text, found):
-    (tmp_path / "_config.yml").write_text(text)
+    (tmp_path / "_config.yml").write_text(f"sphinx: {{config: {{html_theme_options: {text}}}}}")
     assert launch.repository(tmp_path / "_config.yml") == found
 
 
 def test_an_address_that_is_none_is_refused(tmp_path):
-    (tmp_path / "_config.yml").write_text("repository: {url: github.com/a}")
+    (tmp_path / "_config.yml").write_text("sphinx: {config: {html_theme_options: {repository_url: github.com/a}}}")
     with pytest.raises(SystemExit, match="github.com/a should be like https://github.com/OWNER/NAME, or empty"):
         launch.repository(tmp_path / "_config.yml")
 
@@ -97,13 +97,14 @@ def test_with_a_repository_each_notebook_has_buttons_that_name_it(tmp_path):
     for name in ("_static", "_templates", "_tools", "references.bib"):
         (source / "book" / name).symlink_to(ROOT / "book" / name)
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    config["repository"]["url"] = URL
+    config["sphinx"]["config"]["html_theme_options"]["repository_url"] = URL
     (source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     toc = {"format": "jb-book", "root": "book/intro", "parts": [{"caption": "c", "chapters": [{"file": "chapters/01_x"}]}]}
     (source / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     (source / "book" / "intro.md").write_text("# Front\n", encoding="utf-8")
     notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# One"), v4.new_code_cell("1", execution_count=1)],
-                               metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})  # fmt: skip
+                               metadata={"language_info": {"name": "python"},
+                                         "kernelspec": {"name": "python3", "display_name": "Python 3"}})  # fmt: skip
     launch.place(notebook, URL, "main")
     nbformat.write(notebook, source / "chapters" / "01_x.ipynb")
     languages.jupyter_book(source, tmp_path)

@@ -33,10 +33,10 @@ if "google.colab" in sys.modules:
 
 def repository(config: Path = CONFIG) -> tuple[str, str]:
     """Address and branch from _config.yml; the address is empty where none is set."""
-    setting = yaml.safe_load(config.read_text(encoding="utf-8")).get("repository") or {}
-    url, branch = (setting.get("url") or "").rstrip("/"), setting.get("branch") or "main"
+    theme = yaml.safe_load(config.read_text(encoding="utf-8"))["sphinx"]["config"]["html_theme_options"]
+    url, branch = (theme.get("repository_url") or "").rstrip("/"), theme.get("repository_branch") or "main"
     if url and not re.fullmatch(r"https://[\w.-]+/[\w.-]+/[\w.-]+", url):
-        sys.exit(f"{config}: repository: url: {url} should be like https://github.com/OWNER/NAME, or empty")
+        sys.exit(f"{config}: repository_url: {url} should be like https://github.com/OWNER/NAME, or empty")
     return url, branch
 
 

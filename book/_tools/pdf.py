@@ -22,6 +22,7 @@ STYLE = Path(__file__).with_name("print.css")
 CONTENTS = {"en": "Contents", "zh": "目录"}
 # What a printed page has no use for: what is clicked or played, and code that is folded on the screen.
 LEFT_OUT = "script, .headerlink, .copybtn, .buttons, .no-print, details.above-input, .path-picture svg.columns-3, iframe"
+WHOLE = 25  # lines: code that is shorter stays on one page
 
 
 def pages_in_order(html: Path) -> dict[Path, BeautifulSoup]:
@@ -51,6 +52,9 @@ def printable(path: Path, page: BeautifulSoup, names: dict[Path, str]) -> Tag:
         tag["open"] = ""
     for tag in article.find_all("noscript"):
         tag.name = "div"
+    for tag in article.select("div.highlight"):
+        if tag.get_text().count("\n") < WHOLE:
+            tag["class"] = [*tag["class"], "whole"]
     for tag in article.find_all(id=True):
         tag["id"] = f"{names[path]}--{tag['id']}"
     for tag in article.find_all("a", href=True):
