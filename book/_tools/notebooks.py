@@ -107,6 +107,11 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 def stage(chapters: Path, source: Path) -> Path:
     """Copy what the pages are made of, with the notebooks of a folder, to the folder `source`."""
+def render(chapters: Path) -> None:
+    """Render the book with the notebooks of a folder; the result is _build/html/index.html."""
+    from widget_data import write as write_widget_data  # imports torch, which the other commands need not
+
+    source = BUILD / "source"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(chapters, source / "chapters", ignore=shutil.ignore_patterns(".*"))
@@ -120,6 +125,13 @@ def stage(chapters: Path, source: Path) -> Path:
 
 def render(chapters: Path) -> None:
     """Render the book with the notebooks of a folder, in all its languages, to _build/html."""
+    (source / "book" / "conversation.txt").write_text(conversation(chapters), encoding="utf-8")
+    try:
+        write_widget_data(source / "book" / "_static")
+    except (ValueError, OSError) as error:
+        sys.exit(f"The data of the widgets could not be written: {error}")
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--path-output", str(ROOT),
+               "-W", "-n", "--keep-going", "-q"]  # fmt: skip
     began = time.time()
     source = stage(chapters, BUILD / "source")
     shutil.rmtree(BUILD / "html", ignore_errors=True)  # or pages of deleted chapters would stay
