@@ -4,7 +4,6 @@ tests/browser.py says what they need. Where the model has not been trained, all 
 """
 
 import ast
-import json
 import random
 import re
 import shutil
@@ -218,10 +217,25 @@ def test_a_wrong_model_is_noticed(show, site, trained):
         ("rotate(normed, this.ids.length,", "rotate(normed, 0,"),  # the position is not advanced
         ("x[i] = first * cos - second * sin", "x[i] = first * cos + second * sin"),
         ("h * num_key_value_heads / num_attention_heads", "h % num_key_value_heads"),  # another head's keys
-        ("this.cut(Math.min(common,", "this.cut(Math.min(common + 1,"),  # a token is left out of the cache
     ):
         planted(page, "transformer.js", right, wrong)
         assert worst(page, trained[1], prompt) > 1e-3, wrong
+
+
+AFTER = """([first, second]) => { const model = new MiniMind.Transformer(MiniMind.weightsFile);
+  model.read(first); return [model.ids.length, Array.from(model.read(second))]; }"""
+
+
+def test_what_two_prompts_share_is_read_once_and_nothing_else_is_kept(show, site, trained):
+    page, (first, second, _) = chat_page(show, site), prompts(trained[0])[0]
+    with torch.no_grad():
+        ours = trained[1](torch.tensor([second]))[0, -1]
+    for prompts_read in ([first, second], [second, second], [second + [5], second]):
+        length, theirs = page.evaluate(AFTER, prompts_read)
+        assert length == len(prompts_read[0]) and (torch.tensor(theirs) - ours).abs().max() < 1e-3
+    planted(page, "transformer.js", "this.cut(Math.min(common,", "this.cut(Math.min(common + 1,")
+    theirs = torch.tensor(page.evaluate(AFTER, [first, second])[1])
+    assert not (theirs - ours).abs().max() < 1e-3  # it is NaN
 
 
 def test_sampling_is_that_of_the_book(show, site):
@@ -466,21 +480,3 @@ def test_a_page_without_a_model_says_how_to_make_it(browser, tmp_path):
         page.goto((site / "chapters" / f"{name}-en-light.html").as_uri())
         assert "make book" in page.inner_text(".widget") and problems == []
         page.close()
-
-
-def test_nothing_is_trained_when_the_data_is_written(tmp_path, monkeypatch):
-    monkeypatch.setenv("MINIMIND_LITE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("MINIMIND_LITE_PRESET", "base")
-    widget_data.write(tmp_path)
-    assert not (tmp_path / "runs").exists() and not (tmp_path / "lite_weights.js").exists()
-    text = (tmp_path / "lite_data.js").read_text(encoding="ascii")
-    values = json.loads(text[text.index("MiniMind, ") + 10 : text.rindex(")")])
-    assert values["tokenizerFile"] is None and values["weightsSize"] is None
-    assert len(values["coderFile"]["model"]["vocab"]) == 1024
-
-
-def test_the_weights_are_a_file_below_five_megabytes(trained, monkeypatch):
-    assert len(widget_data.weights_script(trained[1])) < 5_000_000
-    monkeypatch.setattr(widget_data, "MOST", 3_000_000)
-    with pytest.raises(ValueError, match="a page may load"):
-        widget_data.weights_script(trained[1])
