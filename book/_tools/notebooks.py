@@ -19,6 +19,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
+import speed
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "_build"
 RUNS = BUILD / "runs.json"  # how each chapter's last run on this machine went
@@ -130,6 +132,7 @@ def render(chapters: Path) -> None:
         write_widget_data(source / "book" / "_static")
     except (ValueError, OSError) as error:
         sys.exit(f"The data of the widgets could not be written: {error}")
+    speed.write_page(source / "book")
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--path-output", str(ROOT),
                "-W", "-n", "--keep-going", "-q"]  # fmt: skip
     began = time.time()

@@ -1,0 +1,290 @@
+"""Those we are measured against, each behind the same few functions.
+
+transformers takes part if it is installed; MiniMind, nanoGPT and minbpe if the folder of a
+checkout is named on the command line. Nothing is copied from them: their files are imported from
+where they lie. A peer that is not there, or that fails here, is named in the results.
+"""
+
+import importlib.util
+import io
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+OURS = "MiniMind Lite"
+
+CHECKOUTS = {  # name on the command line: (name, the file that shows that it is one)
+    "minimind": ("MiniMind", "model/model_minimind.py"),
+    "nanogpt": ("nanoGPT", "model.py"),
+    "minbpe": ("minbpe", "minbpe/regex.py"),
+}
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import one file by its path, under a name that nothing else has."""
+    spec = importlib.util.spec_from_file_location(f"peer_{path.parent.name}_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def checkout(option: str, directory: Path) -> Path:
+    """The folder of a checkout. Raises ValueError if it is something else."""
+    name, file = CHECKOUTS[option]
+    if not (directory / file).is_file():
+        raise ValueError(f"--{option} {directory}: there is no {file} in it; name the folder of a {name} checkout.")
+    return directory.resolve()
+
+
+class Ours:
+    """MiniMind Lite: the model and the step that `train` takes."""
+
+    name = OURS
+    same_function = True
+
+    def build(self, config) -> nn.Module:
+        from minimind_lite.model import Transformer
+
+        return Transformer(config)
+
+    def layers(self, model):
+        return model.layers
+
+    def logits(self, model, input_ids: Tensor) -> Tensor:
+        return model(input_ids)
+
+    def as_batch(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """ids: [rows, length + 1] -> input_ids and labels, [rows, length] each."""
+        return ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
+
+    def stepper(self, model, batches: Iterator, number_format=torch.float32) -> Callable:
+        """A function that takes one optimizer step, on the next of the batches."""
+        from minimind_lite.train import TrainConfig, make_optimizers, training_step
+
+        config = TrainConfig(max_lr=1e-5, min_lr=1e-5, warmup_steps=0)
+        optimizers = make_optimizers(model, config)
+        return lambda: training_step(model, optimizers, [next(batches)], 0, config, number_format)
+
+    def load(self, model, weights: dict) -> None:
+        model.load_state_dict(weights)
+
+    def generate(self, model, prompts: Tensor, count: int) -> list[list[int]]:
+        from minimind_lite.generate import generate_batch
+
+        return generate_batch(model, prompts.tolist(), max_new_tokens=count, temperature=0)
+
+
+def plain_step(model, optimizer, loss_of, batches: Iterator, number_format) -> Callable:
+    """The step that their training scripts write out: forward, backward, clip, update."""
+
+    def step():
+        input_ids, labels = next(batches)
+        with torch.autocast(input_ids.device.type, number_format, enabled=number_format == torch.bfloat16):
+            loss = loss_of(input_ids, labels)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+class HuggingFaceStyle:
+    """What transformers' models and MiniMind's have in common: names, and labels not yet shifted."""
+
+    same_function = True
+
+    def layers(self, model):
+        return model.model.layers
+
+    def logits(self, model, input_ids: Tensor) -> Tensor:
+        return model(input_ids).logits
+
+    def as_batch(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        input_ids = ids[:, :-1].contiguous()
+        return input_ids, input_ids  # they shift the labels themselves: one target a row fewer
+
+    def stepper(self, model, batches: Iterator, number_format=torch.float32) -> Callable:
+        def loss(input_ids, labels):
+            return model(input_ids=input_ids, labels=labels).loss
+
+        return plain_step(model, self.optimizer(model), loss, batches, number_format)
+
+    def load(self, model, weights: dict) -> None:
+        """Our weights, whose names are theirs but for a prefix."""
+        theirs = {n if n.startswith("lm_head.") else "model." + n: w for n, w in weights.items()}
+        missing, extra = model.load_state_dict(theirs, strict=False)
+        if missing or extra:
+            raise ValueError(f"{self.name} does not have our weights: {(missing + extra)[0]}.")
+
+
+class Transformers(HuggingFaceStyle):
+    """Qwen3ForCausalLM, with the fused AdamW that its own Trainer takes."""
+
+    name = "transformers"
+
+    def build(self, config) -> nn.Module:
+        from transformers import Qwen3Config, Qwen3ForCausalLM
+
+        rope = {"rope_type": "default", "rope_theta": config.rope_theta}
+        return Qwen3ForCausalLM(Qwen3Config(**asdict(config), rope_parameters=rope))
+
+    def optimizer(self, model):
+        return torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+
+    def generate(self, model, prompts: Tensor, count: int) -> list[list[int]]:
+        out = model.generate(
+            prompts, attention_mask=torch.ones_like(prompts), max_new_tokens=count, min_new_tokens=count,
+            do_sample=False, eos_token_id=None, pad_token_id=0,
+        )  # fmt: skip
+        return out[:, prompts.shape[1] :].tolist()
+
+
+@dataclass
+class MiniMind(HuggingFaceStyle):
+    """A checkout of MiniMind, with the AdamW of its training scripts."""
+
+    directory: Path
+    name = "MiniMind"
+
+    def module(self) -> ModuleType:
+        return load_file(self.directory / "model" / "model_minimind.py")
+
+    def build(self, config) -> nn.Module:
+        module = self.module()
+        return module.MiniMindForCausalLM(module.MiniMindConfig(**asdict(config)))
+
+    def optimizer(self, model, lr: float = 1e-5):
+        return torch.optim.AdamW(model.parameters(), lr=lr)
+
+    def generate(self, model, prompts: Tensor, count: int) -> list[list[int]]:
+        out = model.generate(prompts, max_new_tokens=count, do_sample=False, temperature=1.0, top_k=0, top_p=1.0,
+                             eos_token_id=None)  # fmt: skip
+        return out[:, prompts.shape[1] :].tolist()
+
+    def dataset(self, kind: str, path: Path, tokenizer_directory: Path, length: int):
+        """Its loader of a JSONL file: "PretrainDataset" or "SFTDataset", over our vocabulary."""
+        from transformers import PreTrainedTokenizerFast
+
+        with datasets_or_stand_in():
+            loaders = load_file(self.directory / "dataset" / "lm_dataset.py")
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(
+            tokenizer_directory, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|endoftext|>"
+        )
+        return getattr(loaders, kind)(str(path), tokenizer, length)
+
+
+@contextmanager
+def datasets_or_stand_in() -> Iterator[None]:
+    """Where the package `datasets` is absent, a JSONL file as a list of rows stands in for it."""
+    if importlib.util.find_spec("datasets"):
+        yield
+        return
+    from minimind_lite.corpus import read_jsonl
+
+    module = ModuleType("datasets")
+    module.load_dataset = lambda kind, data_files, split, features=None: [row for _, row in read_jsonl(data_files)]
+    module.Features = module.Sequence = module.Value = lambda *arguments: arguments
+    sys.modules["datasets"] = module
+    try:
+        yield
+    finally:
+        del sys.modules["datasets"]
+
+
+@dataclass
+class NanoGPT:
+    """A checkout of nanoGPT: another function (GPT-2's) of the same width, depth and vocabulary.
+
+    It is shown and does not count for a target. Its `generate` keeps no cache.
+    """
+
+    directory: Path
+    name = "nanoGPT"
+    same_function = False
+
+    def build(self, config) -> nn.Module:
+        module = load_file(self.directory / "model.py")
+        return module.GPT(module.GPTConfig(
+            block_size=config.max_position_embeddings, vocab_size=config.vocab_size, bias=False,
+            n_layer=config.num_hidden_layers, n_head=config.num_attention_heads, n_embd=config.hidden_size,
+        ))  # fmt: skip
+
+    def layers(self, model):
+        return model.transformer.h
+
+    def as_batch(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        return ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
+
+    def stepper(self, model, batches: Iterator, number_format=torch.float32) -> Callable:
+        optimizer = model.configure_optimizers(0.1, 1e-5, (0.9, 0.95), next(model.parameters()).device.type)
+        return plain_step(model, optimizer, lambda ids, labels: model(ids, labels)[1], batches, number_format)
+
+    def generate(self, model, prompts: Tensor, count: int) -> list[list[int]]:
+        return model.generate(prompts, count, top_k=1)[:, prompts.shape[1] :].tolist()
+
+
+def model_peers(directories: dict[str, Path]) -> tuple[list, dict[str, str]]:
+    """Ours and the peers that have a model; and those that are absent, with what would bring them."""
+    present, absent = [Ours()], {}
+    if importlib.util.find_spec("transformers"):
+        present.append(Transformers())
+    else:
+        absent["transformers"] = "not installed"
+    for option, kind in (("minimind", MiniMind), ("nanogpt", NanoGPT)):
+        name = CHECKOUTS[option][0]
+        if option not in directories:
+            absent[name] = f"name a checkout with --{option} FOLDER"
+        elif not importlib.util.find_spec("transformers"):
+            absent[name] = "needs transformers"
+        else:
+            present.append(kind(directories[option]))
+    return present, absent
+
+
+def attempt(peers: list, absent: dict[str, str], prepare) -> dict:
+    """{name: prepare(peer)}; a peer that fails is moved to `absent` with its error. Ours may not fail."""
+    ready = {}
+    for peer in peers:
+        if peer.name == OURS:
+            ready[peer.name] = prepare(peer)
+            continue
+        try:
+            with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+                ready[peer.name] = prepare(peer)
+        except Exception as error:  # their code may raise anything, and costs only its own column
+            absent[peer.name] = f"failed here: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+    return ready
+
+
+def same_weights(peers: dict[str, tuple], input_ids: Tensor) -> float:
+    """Give every peer of the same function our weights; the largest difference of a logit.
+
+    peers: {name: (peer, model)}. Raises ValueError if they do not compute the same function, for
+    then a comparison of speeds would mean nothing.
+    """
+    ours, model = peers[OURS]
+    with torch.no_grad():
+        wanted = ours.logits(model, input_ids)
+        worst = 0.0
+        for name, (peer, theirs) in peers.items():
+            if name != OURS and peer.same_function:
+                peer.load(theirs, model.state_dict())
+                worst = max(worst, float((peer.logits(theirs, input_ids) - wanted).abs().max()))
+    if worst > 1e-3:
+        raise ValueError(f"with the same weights the logits differ by {worst:.2g}: not the same function.")
+    return worst
+
+
+def random_ids(config, rows: int, length: int) -> Tensor:
+    """Ids for a step that costs what any text of this shape costs: [rows, length + 1]."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.randint(config.vocab_size, (rows, length + 1), generator=torch.Generator().manual_seed(0)).to(device)
