@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_tools"))
@@ -125,6 +126,17 @@ def test_a_minbpe_that_does_not_finish_gives_a_lower_bound(tmp_path):
 def test_slopes_are_exponents():
     assert bench_growth.slope([1, 2, 4, 8], [5, 20, 80, 320]) == pytest.approx(2)
     assert bench_growth.slope([10, 100], [7, 7]) == pytest.approx(0)
+
+
+def test_the_arithmetic_of_a_step_is_what_torch_counts():
+    """torch's counter leaves out attention on a CPU, so a sequence of one token is compared."""
+    config = bench.bench_train.TINY[0]
+    model = bench_peers.Ours().build(config)
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(4, 1, dtype=torch.long)).sum().backward()
+    wanted = bench.bench_train.step_flops(config, 4, 1)
+    assert 0.99 < counter.get_total_flops() / wanted <= 1
+    assert bench.bench_train.step_flops(config, 1, 64) > 64 * wanted / 4
 
 
 def test_traffic_counts_arithmetic_and_bytes():
