@@ -7,6 +7,7 @@ so far, so that a row can be measured again by itself.
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 
 import bench_data
 import bench_growth
-import bench_peers
+import bench_lineup
 import bench_roofline
 import bench_text
 import bench_train
@@ -67,12 +68,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--quick", action="store_true", help="tiny sizes, to see that it runs; the numbers mean nothing")
     add("--output", type=Path, default=ROOT / "runs" / "bench", help="folder of the results")
     add("--page", type=Path, metavar="FILE", help="also write all results there (book/bench.json)")
-    for option, (name, _) in bench_peers.CHECKOUTS.items():
+    for option, (name, _) in bench_lineup.CHECKOUTS.items():
         add(f"--{option}", type=Path, metavar="FOLDER", help=f"a checkout of {name}, to compare with")
     options = parser.parse_args(arguments)
-    named = {option: getattr(options, option) for option in bench_peers.CHECKOUTS}
+    named = {option: getattr(options, option) for option in bench_lineup.CHECKOUTS}
+    if os.environ.get("MINIMIND_LITE_PRESET", "lite") != "lite":
+        parser.error("the rows name the preset lite and the larger shapes: unset MINIMIND_LITE_PRESET.")
     try:
-        options.directories = {o: bench_peers.checkout(o, folder) for o, folder in named.items() if folder}
+        options.directories = {o: bench_lineup.checkout(o, folder) for o, folder in named.items() if folder}
     except ValueError as error:
         parser.error(str(error))
     return options

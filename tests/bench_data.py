@@ -1,7 +1,6 @@
 """Tokens that teach, a second; and how good a model is after three minutes."""
 
 import math
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-import bench_peers
+import bench_lineup
 from bench_peers import OURS
-from bench_timing import compare, in_turn, share
+from bench_timing import compare, share
 from bench_train import TINY
 from minimind_lite import corpus, recipe
 from minimind_lite.data import IGNORE, Dropped, TokenDataset, Windows, chat_samples, collate, document_samples
@@ -90,9 +89,7 @@ def useful_tokens(kind: str, target: float, options) -> dict:
     if options.quick:
         config = replace(TINY[0], vocab_size=tokenizer.vocab_size, max_position_embeddings=LENGTH)
     steps, rounds, lines = (2, 2, 200) if options.quick else (6, 9, 4000)
-    peers, absent = bench_peers.model_peers(options.directories)
-    peers = [peer for peer in peers if peer.name in (OURS, "MiniMind")]
-    absent = {name: why for name, why in absent.items() if name == "MiniMind"}
+    peers, absent = bench_lineup.model_peers(options.directories, only=(OURS, "MiniMind"))
     with tempfile.TemporaryDirectory() as folder:
         path = cut_file(files[kind], lines, Path(folder))
         windows = windows_of(kind, path, tokenizer, Path(folder))
@@ -106,7 +103,7 @@ def useful_tokens(kind: str, target: float, options) -> dict:
                 batches = Counted(cycle(made), shifted=False)
             return peer.stepper(model, batches), batches
 
-        ready = bench_peers.attempt(peers, absent, prepare)
+        ready = bench_lineup.attempt(peers, absent, prepare)
         speeds, seen = {name: [] for name in ready}, {name: 0 for name in ready}
         for turn in range(rounds + 1):
             for name, (step, batches) in ready.items():
@@ -139,13 +136,11 @@ def quality(options) -> list[dict]:
     seconds, lines, held_out = (2, 400, 20) if options.quick else (180, 30_000, 300)
     files, tokenizer = recipe.corpus_files(), recipe.tokenizer()
     texts = list(islice(corpus.read_texts(files["pretrain_valid"]), held_out))
-    peers, absent = bench_peers.model_peers(options.directories)
-    peers = [peer for peer in peers if peer.name in (OURS, "MiniMind")]
-    absent = {name: why for name, why in absent.items() if name == "MiniMind"}
+    peers, absent = bench_lineup.model_peers(options.directories, only=(OURS, "MiniMind"))
     with tempfile.TemporaryDirectory() as folder:
         path = cut_file(files["pretrain"], lines, Path(folder))
         recipes = {OURS: our_recipe, "MiniMind": minimind_recipe}
-        runs = bench_peers.attempt(peers, absent, lambda peer: recipes[peer.name](peer, path, tokenizer, seconds))
+        runs = bench_lineup.attempt(peers, absent, lambda peer: recipes[peer.name](peer, path, tokenizer, seconds))
     bits = {name: [bits_per_byte(model, tokenizer, texts, ends)] for name, (model, ends, _) in runs.items()}
     floor = corpus.entropy_bits_per_byte()
     took = {name: run[2] for name, run in runs.items()}

@@ -2,15 +2,13 @@
 
 transformers takes part if it is installed; MiniMind, nanoGPT and minbpe if the folder of a
 checkout is named on the command line. Nothing is copied from them: their files are imported from
-where they lie. A peer that is not there, or that fails here, is named in the results.
+where they lie.
 """
 
 import importlib.util
-import io
 import sys
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,12 +18,6 @@ from torch import Tensor, nn
 
 OURS = "MiniMind Lite"
 
-CHECKOUTS = {  # name on the command line: (name, the file that shows that it is one)
-    "minimind": ("MiniMind", "model/model_minimind.py"),
-    "nanogpt": ("nanoGPT", "model.py"),
-    "minbpe": ("minbpe", "minbpe/regex.py"),
-}
-
 
 def load_file(path: Path) -> ModuleType:
     """Import one file by its path, under a name that nothing else has."""
@@ -34,14 +26,6 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def checkout(option: str, directory: Path) -> Path:
-    """The folder of a checkout. Raises ValueError if it is something else."""
-    name, file = CHECKOUTS[option]
-    if not (directory / file).is_file():
-        raise ValueError(f"--{option} {directory}: there is no {file} in it; name the folder of a {name} checkout.")
-    return directory.resolve()
 
 
 class Ours:
@@ -230,58 +214,6 @@ class NanoGPT:
 
     def generate(self, model, prompts: Tensor, count: int) -> list[list[int]]:
         return model.generate(prompts, count, top_k=1)[:, prompts.shape[1] :].tolist()
-
-
-def model_peers(directories: dict[str, Path]) -> tuple[list, dict[str, str]]:
-    """Ours and the peers that have a model; and those that are absent, with what would bring them."""
-    present, absent = [Ours()], {}
-    if importlib.util.find_spec("transformers"):
-        present.append(Transformers())
-    else:
-        absent["transformers"] = "not installed"
-    for option, kind in (("minimind", MiniMind), ("nanogpt", NanoGPT)):
-        name = CHECKOUTS[option][0]
-        if option not in directories:
-            absent[name] = f"name a checkout with --{option} FOLDER"
-        elif not importlib.util.find_spec("transformers"):
-            absent[name] = "needs transformers"
-        else:
-            present.append(kind(directories[option]))
-    return present, absent
-
-
-def attempt(peers: list, absent: dict[str, str], prepare) -> dict:
-    """{name: prepare(peer)}; a peer that fails is moved to `absent` with its error. Ours may not fail."""
-    ready = {}
-    for peer in peers:
-        if peer.name == OURS:
-            ready[peer.name] = prepare(peer)
-            continue
-        try:
-            with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
-                ready[peer.name] = prepare(peer)
-        except Exception as error:  # their code may raise anything, and costs only its own column
-            absent[peer.name] = f"failed here: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
-    return ready
-
-
-def same_weights(peers: dict[str, tuple], input_ids: Tensor) -> float:
-    """Give every peer of the same function our weights; the largest difference of a logit.
-
-    peers: {name: (peer, model)}. Raises ValueError if they do not compute the same function, for
-    then a comparison of speeds would mean nothing.
-    """
-    ours, model = peers[OURS]
-    with torch.no_grad():
-        wanted = ours.logits(model, input_ids)
-        worst = 0.0
-        for name, (peer, theirs) in peers.items():
-            if name != OURS and peer.same_function:
-                peer.load(theirs, model.state_dict())
-                worst = max(worst, float((peer.logits(theirs, input_ids) - wanted).abs().max()))
-    if worst > 1e-3:
-        raise ValueError(f"with the same weights the logits differ by {worst:.2g}: not the same function.")
-    return worst
 
 
 def random_ids(config, rows: int, length: int) -> Tensor:

@@ -8,7 +8,7 @@ from statistics import median
 
 import torch
 
-import bench_peers
+import bench_lineup
 from bench_peers import OURS
 from bench_roofline import copied_bytes_a_second
 from bench_timing import compare, in_turn
@@ -44,10 +44,10 @@ def decode(options) -> list[dict]:
     lines = []
     for size, ours in models.items():
         new = 8 if options.quick else {"lite": 128, "26 M": 32}[size]
-        peers, absent = bench_peers.model_peers(options.directories)
-        built = bench_peers.attempt(peers, absent, lambda peer: (
+        peers, absent = bench_lineup.model_peers(options.directories)
+        built = bench_lineup.attempt(peers, absent, lambda peer: (
             peer, ours if peer.name == OURS else peer.build(ours.config).eval()))  # fmt: skip
-        bench_peers.same_weights(built, real_prompts(tokenizer, ours.config, 2, 8))
+        bench_lineup.same_weights(built, real_prompts(tokenizer, ours.config, 2, 8))
         against = [name for name, (peer, _) in built.items() if peer.same_function]
         reads = copied_bytes_a_second(options.quick) / (4 * count(ours.config))
         for rows, target in ((1, 3.0), (16, 1.5)):
@@ -57,7 +57,7 @@ def decode(options) -> list[dict]:
                 model = built[peer.name][1]
                 return lambda: peer.generate(model, prompts, new)
 
-            jobs = bench_peers.attempt([peer for peer, _ in built.values()], absent, job)
+            jobs = bench_lineup.attempt([peer for peer, _ in built.values()], absent, job)
             wanted = jobs[OURS]()
             same = {n: share_of_equal(wanted, jobs[n]()) for n in against if n != OURS}
             rounds = 2 if options.quick else {"lite": 9, "26 M": 5}[size]
@@ -79,8 +79,8 @@ def share_of_equal(left: list[list[int]], right: list[list[int]]) -> float:
 def merges(options, least_seconds: float = 5.0) -> list[dict]:
     """Learning 2,000 merges from 1 MB, in Python.
 
-    minbpe needs many minutes for it. So it is stopped, unfinished, once it has taken one and a
-    half times what the target allows: the ratio is then what it is *at least*, and nothing is
+    minbpe needs many minutes for it. So it is stopped, unfinished, once it has taken a tenth
+    more than the target allows: the ratio is then what it is *at least*, and nothing is
     extrapolated.
     """
     size, count, rounds, target = (5_000, 50, 2, 50) if options.quick else (1_000_000, 2000, 5, 50)
@@ -88,7 +88,7 @@ def merges(options, least_seconds: float = 5.0) -> list[dict]:
     seconds = in_turn({OURS: lambda: train_bpe(texts, 256 + count)}, rounds, "merges")
     absent, finished = {}, True
     if "minbpe" in options.directories:
-        limit = max(1.5 * target * median(seconds[OURS]), least_seconds)  # and time to start Python
+        limit = max(1.1 * target * median(seconds[OURS]), least_seconds)  # and time to start Python
         command = [sys.executable, "-c", MINBPE, str(options.directories["minbpe"]), str(count)]
         began = time.perf_counter()
         try:
