@@ -17,6 +17,7 @@ import torch
 import bench_data
 import bench_growth
 import bench_lineup
+import bench_process
 import bench_roofline
 import bench_text
 import bench_train
@@ -31,8 +32,8 @@ ROWS = {
     "sft-tokens": bench_data.sft_tokens,
     "quality": bench_data.quality,
     "decode": bench_text.decode,
-    "memory": bench_train.memory,
-    "first-step": bench_train.first_step,
+    "memory": bench_process.memory,
+    "first-step": bench_process.first_step,
     "merges": bench_text.merges,
     "roofline": bench_roofline.roofline,
     "growth": bench_growth.growth,
@@ -65,17 +66,30 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     add = parser.add_argument
     add("--only", nargs="+", choices=ROWS, metavar="ROW", help=f"of {', '.join(ROWS)}")
-    add("--quick", action="store_true", help="tiny sizes, to see that it runs; the numbers mean nothing")
+    add(
+        "--quick",
+        action="store_true",
+        help="tiny sizes, to see that it runs; the numbers mean nothing",
+    )
     add("--output", type=Path, default=ROOT / "runs" / "bench", help="folder of the results")
     add("--page", type=Path, metavar="FILE", help="also write all results there (book/bench.json)")
     for option, (name, _) in bench_lineup.CHECKOUTS.items():
-        add(f"--{option}", type=Path, metavar="FOLDER", help=f"a checkout of {name}, to compare with")
+        add(
+            f"--{option}",
+            type=Path,
+            metavar="FOLDER",
+            help=f"a checkout of {name}, to compare with",
+        )
     options = parser.parse_args(arguments)
     named = {option: getattr(options, option) for option in bench_lineup.CHECKOUTS}
     if os.environ.get("MINIMIND_LITE_PRESET", "lite") != "lite":
-        parser.error("the rows name the preset lite and the larger shapes: unset MINIMIND_LITE_PRESET.")
+        parser.error(
+            "the rows name the preset lite and the larger shapes: unset MINIMIND_LITE_PRESET."
+        )
     try:
-        options.directories = {o: bench_lineup.checkout(o, folder) for o, folder in named.items() if folder}
+        options.directories = {
+            o: bench_lineup.checkout(o, folder) for o, folder in named.items() if folder
+        }
     except ValueError as error:
         parser.error(str(error))
     return options
@@ -87,7 +101,9 @@ def first_line(function) -> str:
 
 def text(line: dict) -> str:
     """One line of the table, for a terminal."""
-    competitors = ", ".join(f"{name} {number(one['median'])}" for name, one in line["competitors"].items())
+    competitors = ", ".join(
+        f"{name} {number(one['median'])}" for name, one in line["competitors"].items()
+    )
     if line["unit"] == "share":
         competitors = ""
     least = "at least " if line.get("lower_bound") else ""
@@ -105,14 +121,19 @@ def number(value: float) -> str:
 
 def results(folder: Path) -> dict[str, dict]:
     """All rows measured so far, in the order of ROWS."""
-    return {row: read_json(folder / f"{row}.json") for row in ROWS if (folder / f"{row}.json").is_file()}
+    return {
+        row: read_json(folder / f"{row}.json") for row in ROWS if (folder / f"{row}.json").is_file()
+    }
 
 
 def table(folder: Path) -> str:
     """What was measured so far, and what was not."""
     found = results(folder)
-    lines = [f"{text(line)}  [{entry['machine']['date']}{', quick' if entry['quick'] else ''}]"
-             for entry in found.values() for line in entry.get("lines", [])]  # fmt: skip
+    lines = [
+        f"{text(line)}  [{entry['machine']['date']}{', quick' if entry['quick'] else ''}]"
+        for entry in found.values()
+        for line in entry.get("lines", [])
+    ]
     missing = [row for row in ROWS if row not in found]
     if missing:
         lines.append(f"not measured yet: {', '.join(missing)} (make bench ONLY=ROW)")

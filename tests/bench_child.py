@@ -18,8 +18,15 @@ from pathlib import Path  # noqa: E402
 def peer(name: str, directory: str):
     import bench_peers  # torch and no more; each peer imports what it needs when it is built
 
-    kinds = {kind.name: kind for kind in (bench_peers.Ours, bench_peers.Transformers, bench_peers.MiniMind,
-                                          bench_peers.NanoGPT)}  # fmt: skip
+    kinds = {
+        kind.name: kind
+        for kind in (
+            bench_peers.Ours,
+            bench_peers.Transformers,
+            bench_peers.MiniMind,
+            bench_peers.NanoGPT,
+        )
+    }
     return kinds[name](Path(directory)) if directory else kinds[name]()
 
 
@@ -47,7 +54,9 @@ def memory(one, shape, rows: int, length: int) -> float:
 def held() -> int:
     """The memory this process holds now, in bytes; where the system does not tell, its highest."""
     pages = Path("/proc/self/statm")
-    return int(pages.read_text().split()[1]) * resource.getpagesize() if pages.is_file() else highest()
+    return (
+        int(pages.read_text().split()[1]) * resource.getpagesize() if pages.is_file() else highest()
+    )
 
 
 def highest() -> int:

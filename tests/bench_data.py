@@ -17,7 +17,15 @@ from bench_peers import OURS
 from bench_timing import compare, share
 from bench_train import TINY
 from minimind_lite import corpus, recipe
-from minimind_lite.data import IGNORE, Dropped, TokenDataset, Windows, chat_samples, collate, document_samples
+from minimind_lite.data import (
+    IGNORE,
+    Dropped,
+    TokenDataset,
+    Windows,
+    chat_samples,
+    collate,
+    document_samples,
+)
 from minimind_lite.model import Transformer
 from minimind_lite.train import summed_cross_entropy, train
 
@@ -115,10 +123,20 @@ def useful_tokens(kind: str, target: float, options) -> dict:
                     speeds[name].append(batches.seen / (time.perf_counter() - began))
                     seen[name] += batches.seen
     positions = rounds * steps * ROWS * LENGTH
-    work = {"pretrain": "useful tokens a second, pretraining", "sft": "useful tokens a second, SFT"}[kind]
-    return compare(work, speeds, target, unit="tokens/s", more_is_better=True, absent=absent,
-                   useful_share={name: count / positions for name, count in seen.items()},
-                   shape=f"{ROWS} × {LENGTH} positions a step")  # fmt: skip
+    work = {
+        "pretrain": "useful tokens a second, pretraining",
+        "sft": "useful tokens a second, SFT",
+    }[kind]
+    return compare(
+        work,
+        speeds,
+        target,
+        unit="tokens/s",
+        more_is_better=True,
+        absent=absent,
+        useful_share={name: count / positions for name, count in seen.items()},
+        shape=f"{ROWS} × {LENGTH} positions a step",
+    )
 
 
 def pretrain_tokens(options) -> list[dict]:
@@ -140,14 +158,26 @@ def quality(options) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         path = cut_file(files["pretrain"], lines, Path(folder))
         recipes = {OURS: our_recipe, "MiniMind": minimind_recipe}
-        runs = bench_lineup.attempt(peers, absent, lambda peer: recipes[peer.name](peer, path, tokenizer, seconds))
-    bits = {name: [bits_per_byte(model, tokenizer, texts, ends)] for name, (model, ends, _) in runs.items()}
+        runs = bench_lineup.attempt(
+            peers, absent, lambda peer: recipes[peer.name](peer, path, tokenizer, seconds)
+        )
+    bits = {
+        name: [bits_per_byte(model, tokenizer, texts, ends)]
+        for name, (model, ends, _) in runs.items()
+    }
     floor = corpus.entropy_bits_per_byte()
     took = {name: run[2] for name, run in runs.items()}
     gap = bits[OURS][0] / floor - 1
     return [
-        compare("bits per byte after 3 minutes", bits, 1 / 0.9, unit="bits/byte", absent=absent, runs=took,
-                floor=floor),  # fmt: skip
+        compare(
+            "bits per byte after 3 minutes",
+            bits,
+            1 / 0.9,
+            unit="bits/byte",
+            absent=absent,
+            runs=took,
+            floor=floor,
+        ),
         share("the same: part above the entropy floor", gap, 0.05, at_least=False),
     ]
 
@@ -165,7 +195,12 @@ def our_recipe(peer, path: Path, tokenizer, seconds: float):
         pace = sum(entry["seconds"] for entry in log[2:]) / len(log[2:])
         total = max(8, round(seconds / pace))
         warmup = min(config.warmup_steps, total // 8)
-        log = train(model, windows, replace(config, total_steps=total, warmup_steps=warmup), description="ours")
+        log = train(
+            model,
+            windows,
+            replace(config, total_steps=total, warmup_steps=warmup),
+            description="ours",
+        )
         spent = sum(entry["seconds"] for entry in log)
     return model, (tokenizer.end_id, tokenizer.end_id), {"steps": total, "seconds": spent}
 
@@ -197,7 +232,9 @@ def minimind_recipe(peer, path: Path, tokenizer, seconds: float):
         if step == 3:  # the pace is known, and the schedule can be laid out
             total = max(4, round(3 * seconds / spent))
     ours = Transformer(shape)
-    ours.load_state_dict({name.removeprefix("model."): w for name, w in model.state_dict().items()}, strict=False)
+    ours.load_state_dict(
+        {name.removeprefix("model."): w for name, w in model.state_dict().items()}, strict=False
+    )
     return ours, (tokenizer.im_start_id, tokenizer.im_end_id), {"steps": total, "seconds": spent}
 
 

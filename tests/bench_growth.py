@@ -28,7 +28,9 @@ def slope(x: list[float], y: list[float]) -> float:
     return over / sum((a - mean_x) ** 2 for a in log_x)
 
 
-def curve(name: str, against: str, unit: str, jobs: dict[float, object], theory: list[float], rounds: int) -> dict:
+def curve(
+    name: str, against: str, unit: str, jobs: dict[float, object], theory: list[float], rounds: int
+) -> dict:
     """Seconds of every size, smallest of the rounds, with both slopes.
 
     The smallest, because what disturbs a measurement only ever adds to it.
@@ -37,15 +39,29 @@ def curve(name: str, against: str, unit: str, jobs: dict[float, object], theory:
     best = [min(seconds[str(size)]) for size in jobs]
     sizes = list(jobs)
     return {
-        "name": name, "against": against, "unit": unit, "sizes": sizes, "seconds": best, "theory": theory,
-        "slope": slope(sizes, best), "theory_slope": slope(sizes, theory),
-        "last_slope": slope(sizes[-2:], best[-2:]), "last_theory_slope": slope(sizes[-2:], theory[-2:]),
-    }  # fmt: skip
+        "name": name,
+        "against": against,
+        "unit": unit,
+        "sizes": sizes,
+        "seconds": best,
+        "theory": theory,
+        "slope": slope(sizes, best),
+        "theory_slope": slope(sizes, theory),
+        "last_slope": slope(sizes[-2:], best[-2:]),
+        "last_theory_slope": slope(sizes[-2:], theory[-2:]),
+    }
 
 
 def shape(hidden: int, layers: int, positions: int = 1024) -> ModelConfig:
-    return ModelConfig(vocab_size=2048, hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=hidden // 32,
-                       num_key_value_heads=hidden // 64, head_dim=32, max_position_embeddings=positions)  # fmt: skip
+    return ModelConfig(
+        vocab_size=2048,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 32,
+        num_key_value_heads=hidden // 64,
+        head_dim=32,
+        max_position_embeddings=positions,
+    )
 
 
 def step_job(config, rows: int, length: int):
@@ -57,17 +73,28 @@ def step_job(config, rows: int, length: int):
 
 def of_steps(name: str, against: str, unit: str, shapes: dict, rounds: int) -> dict:
     made = {size: step_job(*some) for size, some in shapes.items()}
-    return curve(name, against, unit, {size: job for size, (job, _) in made.items()},
-                 [flops for _, flops in made.values()], rounds)  # fmt: skip
+    return curve(
+        name,
+        against,
+        unit,
+        {size: job for size, (job, _) in made.items()},
+        [flops for _, flops in made.values()],
+        rounds,
+    )
 
 
 def generation(lengths: list[int], rounds: int) -> dict:
     """Seconds for so many new tokens after one token; each looks back at all before it."""
     config = shape(128, 4, max(lengths) + 1)
     model = Transformer(config).eval()
-    jobs = {n: lambda n=n: generate_batch(model, [[1]], max_new_tokens=n, temperature=0) for n in lengths}
+    jobs = {
+        n: lambda n=n: generate_batch(model, [[1]], max_new_tokens=n, temperature=0)
+        for n in lengths
+    }
     fixed = 2 * count(config)  # a multiplication and an addition for every weight, once a token
-    looks = 4 * config.num_hidden_layers * config.num_attention_heads * config.head_dim  # a token looked at
+    looks = (
+        4 * config.num_hidden_layers * config.num_attention_heads * config.head_dim
+    )  # a token looked at
     theory = [n * fixed + looks * n * (n + 1) / 2 for n in lengths]
     return curve("generation", "new tokens", "tokens", jobs, theory, rounds)
 
@@ -77,9 +104,13 @@ def tokenizer(sizes: list[int], merges: int, rounds: int) -> list[dict]:
     texts = {size: read_texts(size) for size in sizes}
     encoder = ByteLevelBPE(*train_bpe(texts[sizes[0]], 256 + merges))
     learn = {size: lambda some=some: train_bpe(some, 256 + merges) for size, some in texts.items()}
-    encode = {size: lambda some=some: encoder.encode("\n".join(some)) for size, some in texts.items()}
-    return [curve("learning merges", "text", "bytes", learn, sizes, rounds),
-            curve("encoding", "text", "bytes", encode, sizes, rounds)]  # fmt: skip
+    encode = {
+        size: lambda some=some: encoder.encode("\n".join(some)) for size, some in texts.items()
+    }
+    return [
+        curve("learning merges", "text", "bytes", learn, sizes, rounds),
+        curve("encoding", "text", "bytes", encode, sizes, rounds),
+    ]
 
 
 def growth(options) -> dict:
@@ -90,12 +121,32 @@ def growth(options) -> dict:
     lengths = (16, 32, 64) if quick else (64, 128, 256, 512, 1024)
     rows = (1, 2, 4) if quick else (1, 2, 4, 8, 16)
     wide, small = shape(64, 1) if quick else shape(256, 4), (1, 16) if quick else (4, 128)
-    return {"curves": [
-        of_steps("training step", "parameters", "parameters",
-                 {count(c): (c, *small) for c in (shape(h, wide.num_hidden_layers) for h in hidden)}, rounds),
-        of_steps("training step", "tokens a row", "tokens", {n: (wide, 2, n) for n in lengths}, rounds),
-        of_steps("training step", "rows", "rows", {n: (wide, n, small[1]) for n in rows}, rounds),
-        *tokenizer([5_000, 10_000, 20_000] if quick else [125_000, 250_000, 500_000, 1_000_000, 2_000_000],
-                   30 if quick else 2000, 1 if quick else 2),
-        generation([8, 16, 32] if quick else [32, 64, 128, 256, 512, 1024], rounds),
-    ]}  # fmt: skip
+    return {
+        "curves": [
+            of_steps(
+                "training step",
+                "parameters",
+                "parameters",
+                {count(c): (c, *small) for c in (shape(h, wide.num_hidden_layers) for h in hidden)},
+                rounds,
+            ),
+            of_steps(
+                "training step",
+                "tokens a row",
+                "tokens",
+                {n: (wide, 2, n) for n in lengths},
+                rounds,
+            ),
+            of_steps(
+                "training step", "rows", "rows", {n: (wide, n, small[1]) for n in rows}, rounds
+            ),
+            *tokenizer(
+                [5_000, 10_000, 20_000]
+                if quick
+                else [125_000, 250_000, 500_000, 1_000_000, 2_000_000],
+                30 if quick else 2000,
+                1 if quick else 2,
+            ),
+            generation([8, 16, 32] if quick else [32, 64, 128, 256, 512, 1024], rounds),
+        ]
+    }

@@ -22,11 +22,15 @@ def checkout(option: str, directory: Path) -> Path:
     """The folder of a checkout. Raises ValueError if it is something else."""
     name, file = CHECKOUTS[option]
     if not (directory / file).is_file():
-        raise ValueError(f"--{option} {directory}: there is no {file} in it; name the folder of a {name} checkout.")
+        raise ValueError(
+            f"--{option} {directory}: there is no {file} in it; name the folder of a {name} checkout."
+        )
     return directory.resolve()
 
 
-def model_peers(directories: dict[str, Path], only: tuple = (OURS, "transformers", "MiniMind")) -> tuple[list, dict]:
+def model_peers(
+    directories: dict[str, Path], only: tuple = (OURS, "transformers", "MiniMind")
+) -> tuple[list, dict]:
     """Ours and the peers that have a model; and {name: what would bring it} of those absent.
 
     directories: {option of CHECKOUTS: folder}; only: the names that a row wants.
@@ -44,7 +48,9 @@ def model_peers(directories: dict[str, Path], only: tuple = (OURS, "transformers
             absent[name] = "needs transformers"
         else:
             present.append(kind(directories[option]))
-    return [p for p in present if p.name in only], {name: why for name, why in absent.items() if name in only}
+    return [p for p in present if p.name in only], {
+        name: why for name, why in absent.items() if name in only
+    }
 
 
 def attempt(peers: list, absent: dict[str, str], prepare) -> dict:
@@ -58,7 +64,9 @@ def attempt(peers: list, absent: dict[str, str], prepare) -> dict:
             with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
                 ready[peer.name] = prepare(peer)
         except Exception as error:  # their code may raise anything, and costs only its own column
-            absent[peer.name] = f"failed here: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+            absent[peer.name] = (
+                f"failed here: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+            )
     return ready
 
 
@@ -77,5 +85,7 @@ def same_weights(peers: dict[str, tuple], input_ids: Tensor) -> float:
                 peer.load(theirs, model.state_dict())
                 worst = max(worst, float((peer.logits(theirs, input_ids) - wanted).abs().max()))
     if worst > 1e-3:
-        raise ValueError(f"with the same weights the logits differ by {worst:.2g}: not the same function.")
+        raise ValueError(
+            f"with the same weights the logits differ by {worst:.2g}: not the same function."
+        )
     return worst

@@ -71,7 +71,9 @@ def plain_step(model, optimizer, loss_of, batches: Iterator, number_format) -> C
 
     def step():
         input_ids, labels = next(batches)
-        with torch.autocast(input_ids.device.type, number_format, enabled=number_format == torch.bfloat16):
+        with torch.autocast(
+            input_ids.device.type, number_format, enabled=number_format == torch.bfloat16
+        ):
             loss = loss_of(input_ids, labels)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -126,9 +128,14 @@ class Transformers(HuggingFaceStyle):
 
     def generate(self, model, prompts: Tensor, count: int) -> list[list[int]]:
         out = model.generate(
-            prompts, attention_mask=torch.ones_like(prompts), max_new_tokens=count, min_new_tokens=count,
-            do_sample=False, eos_token_id=None, pad_token_id=0,
-        )  # fmt: skip
+            prompts,
+            attention_mask=torch.ones_like(prompts),
+            max_new_tokens=count,
+            min_new_tokens=count,
+            do_sample=False,
+            eos_token_id=None,
+            pad_token_id=0,
+        )
         return out[:, prompts.shape[1] :].tolist()
 
 
@@ -150,8 +157,15 @@ class MiniMind(HuggingFaceStyle):
         return torch.optim.AdamW(model.parameters(), lr=lr)
 
     def generate(self, model, prompts: Tensor, count: int) -> list[list[int]]:
-        out = model.generate(prompts, max_new_tokens=count, do_sample=False, temperature=1.0, top_k=0, top_p=1.0,
-                             eos_token_id=None)  # fmt: skip
+        out = model.generate(
+            prompts,
+            max_new_tokens=count,
+            do_sample=False,
+            temperature=1.0,
+            top_k=0,
+            top_p=1.0,
+            eos_token_id=None,
+        )
         return out[:, prompts.shape[1] :].tolist()
 
     def dataset(self, kind: str, path: Path, tokenizer_directory: Path, length: int):
@@ -161,7 +175,10 @@ class MiniMind(HuggingFaceStyle):
         with datasets_or_stand_in():
             loaders = load_file(self.directory / "dataset" / "lm_dataset.py")
         tokenizer = PreTrainedTokenizerFast.from_pretrained(
-            tokenizer_directory, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|endoftext|>"
+            tokenizer_directory,
+            bos_token="<|im_start|>",
+            eos_token="<|im_end|>",
+            pad_token="<|endoftext|>",
         )
         return getattr(loaders, kind)(str(path), tokenizer, length)
 
@@ -175,7 +192,9 @@ def datasets_or_stand_in() -> Iterator[None]:
     from minimind_lite.corpus import read_jsonl
 
     module = ModuleType("datasets")
-    module.load_dataset = lambda kind, data_files, split, features=None: [row for _, row in read_jsonl(data_files)]
+    module.load_dataset = lambda kind, data_files, split, features=None: [
+        row for _, row in read_jsonl(data_files)
+    ]
     module.Features = module.Sequence = module.Value = lambda *arguments: arguments
     sys.modules["datasets"] = module
     try:
@@ -197,10 +216,16 @@ class NanoGPT:
 
     def build(self, config) -> nn.Module:
         module = load_file(self.directory / "model.py")
-        return module.GPT(module.GPTConfig(
-            block_size=config.max_position_embeddings, vocab_size=config.vocab_size, bias=False,
-            n_layer=config.num_hidden_layers, n_head=config.num_attention_heads, n_embd=config.hidden_size,
-        ))  # fmt: skip
+        return module.GPT(
+            module.GPTConfig(
+                block_size=config.max_position_embeddings,
+                vocab_size=config.vocab_size,
+                bias=False,
+                n_layer=config.num_hidden_layers,
+                n_head=config.num_attention_heads,
+                n_embd=config.hidden_size,
+            )
+        )
 
     def layers(self, model):
         return model.transformer.h
@@ -209,8 +234,12 @@ class NanoGPT:
         return ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
 
     def stepper(self, model, batches: Iterator, number_format=torch.float32) -> Callable:
-        optimizer = model.configure_optimizers(0.1, 1e-5, (0.9, 0.95), next(model.parameters()).device.type)
-        return plain_step(model, optimizer, lambda ids, labels: model(ids, labels)[1], batches, number_format)
+        optimizer = model.configure_optimizers(
+            0.1, 1e-5, (0.9, 0.95), next(model.parameters()).device.type
+        )
+        return plain_step(
+            model, optimizer, lambda ids, labels: model(ids, labels)[1], batches, number_format
+        )
 
     def generate(self, model, prompts: Tensor, count: int) -> list[list[int]]:
         return model.generate(prompts, count, top_k=1)[:, prompts.shape[1] :].tolist()
@@ -219,4 +248,6 @@ class NanoGPT:
 def random_ids(config, rows: int, length: int) -> Tensor:
     """Ids for a step that costs what any text of this shape costs: [rows, length + 1]."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.randint(config.vocab_size, (rows, length + 1), generator=torch.Generator().manual_seed(0)).to(device)
+    return torch.randint(
+        config.vocab_size, (rows, length + 1), generator=torch.Generator().manual_seed(0)
+    ).to(device)

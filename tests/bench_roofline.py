@@ -20,10 +20,18 @@ from bench_train import MatmulPeak, shapes
 
 ATTENTION = "_scaled_dot_product"
 KINDS = {  # the beginning of an operation's name: what it belongs to; the first that fits
-    ATTENTION: "attention", "mm": "matmul", "addmm": "matmul", "bmm": "matmul",
-    "_fused_adamw": "optimizer", "_foreach": "optimizer", "_log_softmax": "loss", "nll_loss": "loss",
-    "_fused_rms_norm": "norm", "rms_norm": "norm", "embedding": "embedding",
-}  # fmt: skip
+    ATTENTION: "attention",
+    "mm": "matmul",
+    "addmm": "matmul",
+    "bmm": "matmul",
+    "_fused_adamw": "optimizer",
+    "_foreach": "optimizer",
+    "_log_softmax": "loss",
+    "nll_loss": "loss",
+    "_fused_rms_norm": "norm",
+    "rms_norm": "norm",
+    "embedding": "embedding",
+}
 OTHER = "elementwise"
 
 
@@ -57,9 +65,13 @@ class Traffic(TorchDispatchMode):
             if ATTENTION in function._schema.name:
                 one[1] += attention_flops(function._schema.name, inputs)
             elif function.overloadpacket in flop_registry:
-                one[1] += flop_registry[function.overloadpacket](*args, **(kwargs or {}), out_val=out)
+                one[1] += flop_registry[function.overloadpacket](
+                    *args, **(kwargs or {}), out_val=out
+                )
             else:
-                one[1] += sum(t.numel() for t in outputs)  # one operation a number, to have a place in the picture
+                one[1] += sum(
+                    t.numel() for t in outputs
+                )  # one operation a number, to have a place in the picture
         return out
 
 
@@ -90,8 +102,11 @@ def self_seconds(step, steps: int) -> tuple[dict[str, float], float]:
         for _ in range(steps):
             step()
         whole = (time.perf_counter() - began) / steps
-    found = {e.key.removeprefix("aten::"): e.self_cpu_time_total / 1e6 / steps
-             for e in profiled.key_averages() if e.key.startswith("aten::")}  # fmt: skip
+    found = {
+        e.key.removeprefix("aten::"): e.self_cpu_time_total / 1e6 / steps
+        for e in profiled.key_averages()
+        if e.key.startswith("aten::")
+    }
     return found, whole
 
 
@@ -113,9 +128,18 @@ def profile_step(config, rows: int, length: int, steps: int) -> dict:
             kind["bytes"] += size
     working = sum(kind["seconds"] for kind in kinds.values())
     heavy = sum(kinds[name]["seconds"] for name in ("matmul", "attention"))
-    parts = {"matmul": heavy / whole, "memory": (working - heavy) / whole, "calling": max(0.0, 1 - working / whole)}
-    return {"shape": f"{rows} × {length} tokens", "seconds": whole, "kinds": dict(kinds), "parts": parts,
-            "bound": max(parts, key=parts.get)}  # fmt: skip
+    parts = {
+        "matmul": heavy / whole,
+        "memory": (working - heavy) / whole,
+        "calling": max(0.0, 1 - working / whole),
+    }
+    return {
+        "shape": f"{rows} × {length} tokens",
+        "seconds": whole,
+        "kinds": dict(kinds),
+        "parts": parts,
+        "bound": max(parts, key=parts.get),
+    }
 
 
 def smallest(job, rounds: int) -> float:
@@ -137,7 +161,11 @@ def copied_bytes_a_second(quick: bool) -> float:
 
 def roofline(options) -> dict:
     """The machine's three bounds, and a profile of a training step at every size."""
-    rounds, peak, tiny = (3 if options.quick else 15), MatmulPeak(256 if options.quick else 2048), torch.ones(1)
+    rounds, peak, tiny = (
+        (3 if options.quick else 15),
+        MatmulPeak(256 if options.quick else 2048),
+        torch.ones(1),
+    )
 
     def calls():
         for _ in range(1000):
@@ -147,6 +175,8 @@ def roofline(options) -> dict:
         "matmul_flops": peak.flops / smallest(peak, rounds),
         "bytes_a_second": copied_bytes_a_second(options.quick),
         "seconds_a_call": smallest(calls, rounds) / 1000,
-        "profiles": {name: profile_step(config, rows, length, 1 if options.quick else 5)
-                     for name, (config, rows, length, _) in shapes(options.quick).items()},
-    }  # fmt: skip
+        "profiles": {
+            name: profile_step(config, rows, length, 1 if options.quick else 5)
+            for name, (config, rows, length, _) in shapes(options.quick).items()
+        },
+    }

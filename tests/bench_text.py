@@ -45,8 +45,11 @@ def decode(options) -> list[dict]:
     for size, ours in models.items():
         new = 8 if options.quick else {"lite": 128, "26 M": 32}[size]
         peers, absent = bench_lineup.model_peers(options.directories)
-        built = bench_lineup.attempt(peers, absent, lambda peer: (
-            peer, ours if peer.name == OURS else peer.build(ours.config).eval()))  # fmt: skip
+        built = bench_lineup.attempt(
+            peers,
+            absent,
+            lambda peer: (peer, ours if peer.name == OURS else peer.build(ours.config).eval()),
+        )
         bench_lineup.same_weights(built, real_prompts(tokenizer, ours.config, 2, 8))
         against = [name for name, (peer, _) in built.items() if peer.same_function]
         reads = copied_bytes_a_second(options.quick) / (4 * count(ours.config))
@@ -64,9 +67,20 @@ def decode(options) -> list[dict]:
             seconds = in_turn(jobs, rounds, f"decode, {size}, {rows}")
             speeds = {name: [rows * new / s for s in some] for name, some in seconds.items()}
             name = "one text" if rows == 1 else f"{rows} texts"
-            lines.append(compare(f"decoding {name}, {size}", speeds, target, unit="tokens/s", more_is_better=True,
-                                 against=against, absent=absent, new_tokens=new, same_tokens=same,
-                                 bound=("Reading every weight once a token allows", rows * reads)))  # fmt: skip
+            lines.append(
+                compare(
+                    f"decoding {name}, {size}",
+                    speeds,
+                    target,
+                    unit="tokens/s",
+                    more_is_better=True,
+                    against=against,
+                    absent=absent,
+                    new_tokens=new,
+                    same_tokens=same,
+                    bound=("Reading every weight once a token allows", rows * reads),
+                )
+            )
     return lines
 
 
@@ -92,9 +106,13 @@ def merges(options, least_seconds: float = 5.0) -> list[dict]:
         command = [sys.executable, "-c", MINBPE, str(options.directories["minbpe"]), str(count)]
         began = time.perf_counter()
         try:
-            done = subprocess.run(command, input="\n".join(texts).encode(), capture_output=True, timeout=limit)
+            done = subprocess.run(
+                command, input="\n".join(texts).encode(), capture_output=True, timeout=limit
+            )
             if done.returncode:
-                absent["minbpe"] = f"failed here: {done.stderr.decode().strip().splitlines()[-1][:120]}"
+                absent["minbpe"] = (
+                    f"failed here: {done.stderr.decode().strip().splitlines()[-1][:120]}"
+                )
         except subprocess.TimeoutExpired:
             finished = False
         if not absent:

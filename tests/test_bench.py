@@ -26,7 +26,10 @@ def folder(tmp_path_factory):
     """Results of the rows that need no corpus and no other process."""
     folder = tmp_path_factory.mktemp("bench")
     threads = torch.get_num_threads()
-    assert bench.main(["--quick", "--only", "step", "merges", "roofline", "--output", str(folder)]) == 0
+    assert (
+        bench.main(["--quick", "--only", "step", "merges", "roofline", "--output", str(folder)])
+        == 0
+    )
     torch.set_num_threads(threads)
     return folder
 
@@ -36,11 +39,22 @@ def read(folder, row):
 
 
 def test_a_row_is_a_file_that_says_on_what_and_when(folder):
-    assert sorted(path.name for path in folder.iterdir()) == ["merges.json", "roofline.json", "step.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "merges.json",
+        "roofline.json",
+        "step.json",
+    ]
     for row in ("step", "merges", "roofline"):
         entry = read(folder, row)
         assert entry["row"] == row and entry["quick"] is True
-        assert set(entry["machine"]) >= {"processor", "cores", "threads", "device", "date", "versions"}
+        assert set(entry["machine"]) >= {
+            "processor",
+            "cores",
+            "threads",
+            "device",
+            "date",
+            "versions",
+        }
         assert entry["machine"]["versions"]["torch"].startswith("2.")
 
 
@@ -50,15 +64,19 @@ def test_a_line_has_every_round_of_every_competitor(folder):
     for one in line["competitors"].values():
         assert one["low"] <= one["median"] <= one["high"] and len(one["values"]) == 2
     for name, ratio in line["ratios"].items():
-        ours, theirs = line["competitors"][bench_peers.OURS]["values"], line["competitors"][name]["values"]
+        ours, theirs = (
+            line["competitors"][bench_peers.OURS]["values"],
+            line["competitors"][name]["values"],
+        )
         assert ratio["values"] == [b / a for a, b in zip(ours, theirs)]
     assert line["ratio"] == line["ratios"][line["best_peer"]]["median"] and line["target"] == 1.15
 
 
 def test_who_is_not_there_is_named(folder, capsys):
     assert read(folder, "step")["lines"][0]["absent"] == {
-        "MiniMind": "name a checkout with --minimind FOLDER", "nanoGPT": "name a checkout with --nanogpt FOLDER"
-    }  # fmt: skip
+        "MiniMind": "name a checkout with --minimind FOLDER",
+        "nanoGPT": "name a checkout with --nanogpt FOLDER",
+    }
     line = read(folder, "merges")["lines"][0]
     assert line["absent"] == {"minbpe": "name a checkout with --minbpe FOLDER"}
     assert line["ratio"] is line["met"] is None and "not measured" in bench.text(line)
@@ -81,7 +99,9 @@ def test_a_peer_that_fails_costs_only_its_own_column():
         return 1
 
     absent = {}
-    assert bench_lineup.attempt([bench_peers.Ours(), Broken()], absent, prepare) == {bench_peers.OURS: 1}
+    assert bench_lineup.attempt([bench_peers.Ours(), Broken()], absent, prepare) == {
+        bench_peers.OURS: 1
+    }
     assert absent == {"broken": "failed here: RuntimeError: no such kernel"}
 
 
@@ -90,7 +110,10 @@ def test_another_function_is_not_compared():
     config = bench.bench_train.TINY[0]
     ours, theirs = bench_peers.Ours(), bench_peers.Transformers()
     ids = bench_peers.random_ids(config, 2, 16)
-    models = {bench_peers.OURS: (ours, ours.build(config)), "transformers": (theirs, theirs.build(config).eval())}
+    models = {
+        bench_peers.OURS: (ours, ours.build(config)),
+        "transformers": (theirs, theirs.build(config).eval()),
+    }
     assert bench_lineup.same_weights(models, ids) < 1e-4
     other = replace(config, rope_theta=10.0)
     models["transformers"] = (theirs, theirs.build(other).eval())
@@ -101,17 +124,35 @@ def test_another_function_is_not_compared():
 
 def test_jobs_take_turns_and_the_first_turn_is_not_counted():
     order = []
-    seconds = bench_timing.in_turn({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, "turns")
-    assert order == ["a", "b"] * 4 and {name: len(some) for name, some in seconds.items()} == {"a": 3, "b": 3}
+    seconds = bench_timing.in_turn(
+        {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, "turns"
+    )
+    assert order == ["a", "b"] * 4 and {name: len(some) for name, some in seconds.items()} == {
+        "a": 3,
+        "b": 3,
+    }
 
 
 def test_the_ratio_is_that_of_the_best_peer_that_counts():
-    values = {bench_peers.OURS: [1.0, 2.0, 1.0], "slow": [3.0, 6.0, 4.0], "fast": [1.5, 3.0, 1.5], "other": [0.5, 1.0, 0.5]}
+    values = {
+        bench_peers.OURS: [1.0, 2.0, 1.0],
+        "slow": [3.0, 6.0, 4.0],
+        "fast": [1.5, 3.0, 1.5],
+        "other": [0.5, 1.0, 0.5],
+    }
     line = bench_timing.compare("work", values, 1.5, against=["slow", "fast"])
-    assert line["best_peer"] == "fast" and line["ratio"] == 1.5 and line["met"] and line["ratios"]["other"]["median"] == 0.5
+    assert (
+        line["best_peer"] == "fast"
+        and line["ratio"] == 1.5
+        and line["met"]
+        and line["ratios"]["other"]["median"] == 0.5
+    )
     assert bench_timing.compare("work", values, 1.6, against=["slow", "fast"])["met"] is False
     rates = {bench_peers.OURS: [6.0], "fast": [3.0]}
-    assert bench_timing.compare("work", rates, 2.0, unit="tokens/s", more_is_better=True)["ratio"] == 2.0
+    assert (
+        bench_timing.compare("work", rates, 2.0, unit="tokens/s", more_is_better=True)["ratio"]
+        == 2.0
+    )
 
 
 def test_a_minbpe_that_does_not_finish_gives_a_lower_bound(tmp_path):
@@ -121,7 +162,9 @@ def test_a_minbpe_that_does_not_finish_gives_a_lower_bound(tmp_path):
     (tmp_path / "minbpe" / "regex.py").write_text(slow)
     options = bench.parse(["--quick", "--minbpe", str(tmp_path)])
     line = bench.bench_text.merges(options, least_seconds=0.2)[0]
-    assert line["lower_bound"] and "minbpe" in line["competitors"] and "at least" in bench.text(line)
+    assert (
+        line["lower_bound"] and "minbpe" in line["competitors"] and "at least" in bench.text(line)
+    )
 
 
 def test_slopes_are_exponents():
@@ -155,17 +198,25 @@ def test_the_parts_of_a_profile_are_the_whole_step(folder):
 
 
 def test_the_page_is_drawn_from_results_and_says_what_is_missing(folder, tmp_path):
-    (tmp_path / "speed.md").write_text((ROOT / "book" / "speed.md").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "speed.md").write_text(
+        (ROOT / "book" / "speed.md").read_text(encoding="utf-8"), encoding="utf-8"
+    )
     bench.publish(folder, tmp_path / "bench.json")
     speed.write_page(tmp_path)
     page = (tmp_path / "speed.md").read_text(encoding="utf-8")
-    assert "training step, tiny, float32" in page and "The numbers mean nothing" in page and "$" not in page
+    assert (
+        "training step, tiny, float32" in page
+        and "The numbers mean nothing" in page
+        and "$" not in page
+    )
     assert "MiniMind did not take part everywhere" in page and "`decode`" in page
     assert "`make bench ONLY=growth`" in page and (tmp_path / "speed_roof.png").is_file()
 
 
 def test_the_page_without_results_says_so(tmp_path):
-    (tmp_path / "speed.md").write_text((ROOT / "book" / "speed.md").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "speed.md").write_text(
+        (ROOT / "book" / "speed.md").read_text(encoding="utf-8"), encoding="utf-8"
+    )
     speed.write_page(tmp_path)
     page = (tmp_path / "speed.md").read_text(encoding="utf-8")
     assert page.count("was not measured for these pages") == 4 and "$" not in page

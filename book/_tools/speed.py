@@ -8,11 +8,20 @@ import json
 from pathlib import Path
 from string import Template
 
+from speed_figures import PARTS, draw_curves, draw_parts, draw_roof
+
 OURS = "MiniMind Lite"
-TABLE = ("step", "step-best", "pretrain-tokens", "sft-tokens", "quality", "decode", "memory", "first-step", "merges")
-PARTS = {"matmul": "matrix products", "memory": "other work on tensors", "calling": "calling and Python"}
-MARKERS = {"matmul": "o", "attention": "D", "norm": "s", "elementwise": "^", "loss": "v", "optimizer": "P",
-           "embedding": "X"}  # fmt: skip
+TABLE = (
+    "step",
+    "step-best",
+    "pretrain-tokens",
+    "sft-tokens",
+    "quality",
+    "decode",
+    "memory",
+    "first-step",
+    "merges",
+)
 
 
 def write_page(folder: Path) -> None:
@@ -21,9 +30,13 @@ def write_page(folder: Path) -> None:
     rows = json.loads(results.read_text(encoding="utf-8"))["rows"] if results.is_file() else {}
     lines = [line for name in TABLE if name in rows for line in rows[name]["lines"]]
     places = {
-        "setting": setting(rows), "table": table(lines), "absent": absent(lines, rows), "missed": missed(lines),
-        "roofline": roofline(rows.get("roofline"), folder), "growth": growth(rows.get("growth"), folder),
-    }  # fmt: skip
+        "setting": setting(rows),
+        "table": table(lines),
+        "absent": absent(lines, rows),
+        "missed": missed(lines),
+        "roofline": roofline(rows.get("roofline"), folder),
+        "growth": growth(rows.get("growth"), folder),
+    }
     page.write_text(Template(page.read_text(encoding="utf-8")).substitute(places), encoding="utf-8")
 
 
@@ -39,11 +52,15 @@ def setting(rows: dict) -> str:
     dates = sorted({row["machine"]["date"] for row in rows.values()})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    found = (f"Measured on {when}: {machine['processor']}, {machine['threads']} of {machine['cores']} cores, "
-             f"{machine['device']}; {versions}.")  # fmt: skip
+    found = (
+        f"Measured on {when}: {machine['processor']}, {machine['threads']} of {machine['cores']} cores, "
+        f"{machine['device']}; {versions}."
+    )
     if any(row["quick"] for row in rows.values()):
-        found += ("\n\n:::{warning}\nThese are results of `make bench QUICK=1`: tiny sizes, to see that everything "
-                  "runs. The numbers mean nothing.\n:::")  # fmt: skip
+        found += (
+            "\n\n:::{warning}\nThese are results of `make bench QUICK=1`: tiny sizes, to see that everything "
+            "runs. The numbers mean nothing.\n:::"
+        )
     return found
 
 
@@ -60,7 +77,9 @@ def table(lines: list[dict]) -> str:
         ours, peer, unit = line["competitors"][OURS]["median"], line["best_peer"], line["unit"]
         least = "at least" if line["at_least"] else "at most"
         if unit == "share":
-            rows.append(f"| {line['work']} | {ours:.1%} | | | {least} {line['target']:.0%} | {verdict(line)} |")
+            rows.append(
+                f"| {line['work']} | {ours:.1%} | | | {least} {line['target']:.0%} | {verdict(line)} |"
+            )
             continue
         theirs, ratio = "not measured", "not measured"
         if peer:
@@ -68,9 +87,14 @@ def table(lines: list[dict]) -> str:
             one = line["ratios"][peer]
             ratio = f"{one['median']:.2f} ({one['low']:.2f}–{one['high']:.2f})"
             if line.get("lower_bound"):  # the peer was stopped before it had finished
-                theirs, ratio = f"{peer} more than {number(line['competitors'][peer]['median'])}", f"> {one['median']:.0f}"
-        rows.append(f"| {line['work']} | {number(ours)} {unit} | {theirs} | {ratio} | {least} {line['target']:.2f} "
-                    f"| {verdict(line)} |")  # fmt: skip
+                theirs, ratio = (
+                    f"{peer} more than {number(line['competitors'][peer]['median'])}",
+                    f"> {one['median']:.0f}",
+                )
+        rows.append(
+            f"| {line['work']} | {number(ours)} {unit} | {theirs} | {ratio} | {least} {line['target']:.2f} "
+            f"| {verdict(line)} |"
+        )
     return "\n".join(rows) + "\n"
 
 
@@ -80,10 +104,15 @@ def verdict(line: dict) -> str:
 
 def absent(lines: list[dict], rows: dict) -> str:
     """Which rows and which peers are missing from the table."""
-    said = [f"Not measured for these pages: {', '.join(f'`{r}`' for r in TABLE if r not in rows)}."
-            ] if rows and any(r not in rows for r in TABLE) else []  # fmt: skip
-    for name, why in {name: why for line in lines for name, why in line.get("absent", {}).items()}.items():
-        said.append(f"{name} did not take part everywhere: {why}.")
+    said = (
+        [f"Not measured for these pages: {', '.join(f'`{r}`' for r in TABLE if r not in rows)}."]
+        if rows and any(r not in rows for r in TABLE)
+        else []
+    )
+    for name, why in {
+        name: why for line in lines for name, why in line.get("absent", {}).items()
+    }.items():
+        said.append(f"{name} did not take part everywhere: `{why.replace('`', '')}`.")
     return "\n".join(said)
 
 
@@ -112,23 +141,6 @@ def figure(name: str, alt: str, caption: str) -> str:
     return f"```{{figure}} {name}.png\n:alt: {alt}\n:name: {name.replace('_', '-')}\n\n{caption}\n```\n"
 
 
-def drawn(folder: Path, name: str, width: float, height: float, columns: int = 1):
-    """A figure in the book's style and its axes; `save` it with the function that comes with it."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
-    plt.style.use(Path(__file__).resolve().parents[2] / "minimind_lite" / "book.mplstyle")
-    made, axes = plt.subplots(1, columns, figsize=(width, height), layout="constrained", squeeze=False)
-
-    def save():
-        made.savefig(folder / f"{name}.png", dpi=150)
-        plt.close(made)
-
-    return axes[0], save
-
-
 def roofline(row: dict | None, folder: Path) -> str:
     """The picture of the roof, the picture of the parts, and both in sentences."""
     if row is None:
@@ -140,52 +152,30 @@ def roofline(row: dict | None, folder: Path) -> str:
         f"On this machine a large matrix product runs at {row['matmul_flops'] / 1e9:.0f} GFLOP/s and a large copy "
         f"moves {row['bytes_a_second'] / 1e9:.1f} GB/s, so the roof bends at {edge:.0f} operations a byte. Calling "
         f"the smallest operation takes {row['seconds_a_call'] * 1e6:.1f} µs."
-    ]  # fmt: skip
+    ]
     for size, one in row["profiles"].items():
         parts = ", ".join(f"{one['parts'][part]:.0%} {name}" for part, name in PARTS.items())
-        said.append(f"- {size}, {one['shape']}: {parts}. Mostly it is bound by {PARTS[one['bound']]}.")
-    return "\n\n".join([
-        said[0],
-        figure("speed_roof", "The roofline of this machine with the parts of a training step as points below it.",
-               "Speed against intensity, both axes logarithmic; the line is the roof, the points are the kinds of work "
-               "in a training step of the largest model measured, larger where they take more of its time. A point above "
-               "the slope found its numbers in the cache."),
-        "\n".join(said[1:]),
-        figure("speed_parts", "Stacked bars: which part of a training step each kind of work takes, for every size.",
-               "Where a step's time goes, by size of model, under torch.profiler."),
-    ])  # fmt: skip
-
-
-def draw_roof(row: dict, folder: Path) -> None:
-    (axis,), save = drawn(folder, "speed_roof", 5.5, 3.4)
-    peak, bandwidth = row["matmul_flops"] / 1e9, row["bytes_a_second"] / 1e9
-    low, high = 1 / 16, 4 * peak / bandwidth
-    axis.plot([low, peak / bandwidth, high * 8], [low * bandwidth, peak, peak], color="#6f7780")
-    size, one = list(row["profiles"].items())[-1]
-    for kind, marker in MARKERS.items():
-        work = one["kinds"].get(kind)
-        if work and work["seconds"] and work["bytes"]:
-            axis.scatter(max(work["flops"] / work["bytes"], low), work["flops"] / work["seconds"] / 1e9, marker=marker,
-                         s=30 + 400 * work["seconds"] / one["seconds"], label=kind, alpha=0.85)  # fmt: skip
-    axis.set(xscale="log", yscale="log", xlabel="operations per byte moved", ylabel="GFLOP/s")
-    legend = axis.legend(fontsize=9, loc="lower right", title=size, title_fontsize=9)
-    for handle in legend.legend_handles:
-        handle.set_sizes([40])
-    save()
-
-
-def draw_parts(row: dict, folder: Path) -> None:
-    (axis,), save = drawn(folder, "speed_parts", 5.5, 2.4)
-    names = list(row["profiles"])
-    left = [0.0] * len(names)
-    for (part, name), hatch in zip(PARTS.items(), ("", "//", "..")):
-        width = [100 * one["parts"][part] for one in row["profiles"].values()]
-        axis.barh(names, width, left=left, label=name, hatch=hatch, edgecolor="white", linewidth=0.5)
-        left = [a + b for a, b in zip(left, width)]
-    axis.set(xlabel="part of the step (%)", xlim=(0, 100))
-    axis.invert_yaxis()
-    axis.figure.legend(fontsize=9, ncols=3, loc="outside upper center", columnspacing=1, handlelength=1.2)
-    save()
+        said.append(
+            f"- {size}, {one['shape']}: {parts}. Mostly it is bound by {PARTS[one['bound']]}."
+        )
+    return "\n\n".join(
+        [
+            said[0],
+            figure(
+                "speed_roof",
+                "The roofline of this machine with the parts of a training step as points below it.",
+                "Speed against intensity, both axes logarithmic; the line is the roof, the points are the kinds of work "
+                "in a training step of the largest model measured, larger where they take more of its time. A point above "
+                "the slope found its numbers in the cache.",
+            ),
+            "\n".join(said[1:]),
+            figure(
+                "speed_parts",
+                "Stacked bars: which part of a training step each kind of work takes, for every size.",
+                "Where a step's time goes, by size of model, under torch.profiler.",
+            ),
+        ]
+    )
 
 
 def growth(row: dict | None, folder: Path) -> str:
@@ -196,33 +186,40 @@ def growth(row: dict | None, folder: Path) -> str:
     others = [c for c in row["curves"] if c["name"] != "training step"]
     draw_curves(steps, folder, "speed_steps")
     draw_curves(others, folder, "speed_text")
-    lines = ["| work | grows with | slope | slope of theory | steepest end | theory there |", "|---|---|---:|---:|---:|---:|"]
-    lines += [f"| {c['name']} | {c['against']} | {c['slope']:.2f} | {c['theory_slope']:.2f} | {c['last_slope']:.2f} "
-              f"| {c['last_theory_slope']:.2f} |" for c in row["curves"]]  # fmt: skip
-    worse = [f"{c['name']} against {c['against']}" for c in row["curves"] if c["slope"] > c["theory_slope"] + 0.1]
-    said = (f"Steeper than theory by more than a tenth: {', '.join(worse)}." if worse
-            else "No slope is steeper than theory's by more than a tenth.")  # fmt: skip
-    return "\n\n".join([
-        figure("speed_steps", "Three log-log plots of the time of a training step: against parameters, tokens a row, rows.",
-               "Time of a training step against the number of parameters, the length of a row, and the number of rows. "
-               "Dashed: the arithmetic, from the same first point."),
-        figure("speed_text", "Log-log plots of the time of learning merges, encoding, and generating.",
-               "Time of learning merges and of encoding against the bytes of text, and of generating against the number "
-               "of new tokens. Dashed: what theory allows, from the same first point."),
-        "\n".join(lines), said,
-    ])  # fmt: skip
-
-
-def draw_curves(curves: list[dict], folder: Path, name: str) -> None:
-    """Panels side by side, one curve each; theory starts at the first measured point."""
-    axes, save = drawn(folder, name, 5.5, 2.6, len(curves))
-    for axis, c in zip(axes, curves):
-        scale = c["seconds"][0] / c["theory"][0]
-        axis.plot(c["sizes"], c["seconds"], "o-", markersize=4)
-        axis.plot(c["sizes"], [scale * t for t in c["theory"]], "--", color="C1", linewidth=1.2)
-        axis.set(xscale="log", yscale="log", xlabel=c["against"] if c["name"] == "training step" else c["unit"])
-        axis.set_title(f"{c['name']}\nslope {c['slope']:.2f}", fontsize=10)
-        axis.tick_params(labelsize=9)
-        axis.minorticks_off()
-    axes[0].set_ylabel("seconds")
-    save()
+    lines = [
+        "| work | grows with | slope | slope of theory | steepest end | theory there |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {c['name']} | {c['against']} | {c['slope']:.2f} | {c['theory_slope']:.2f} | {c['last_slope']:.2f} "
+        f"| {c['last_theory_slope']:.2f} |"
+        for c in row["curves"]
+    ]
+    worse = [
+        f"{c['name']} against {c['against']}"
+        for c in row["curves"]
+        if c["slope"] > c["theory_slope"] + 0.1
+    ]
+    said = (
+        f"Steeper than theory by more than a tenth: {', '.join(worse)}."
+        if worse
+        else "No slope is steeper than theory's by more than a tenth."
+    )
+    return "\n\n".join(
+        [
+            figure(
+                "speed_steps",
+                "Three log-log plots of the time of a training step: against parameters, tokens a row, rows.",
+                "Time of a training step against the number of parameters, the length of a row, and the number of rows. "
+                "Dashed: the arithmetic, from the same first point.",
+            ),
+            figure(
+                "speed_text",
+                "Log-log plots of the time of learning merges, encoding, and generating.",
+                "Time of learning merges and of encoding against the bytes of text, and of generating against the number "
+                "of new tokens. Dashed: what theory allows, from the same first point.",
+            ),
+            "\n".join(lines),
+            said,
+        ]
+    )
