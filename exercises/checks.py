@@ -9,14 +9,12 @@ import copy
 import linecache
 import reprlib
 import signal
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import torch
-from torch import Tensor
 
 SECONDS = 5.0  # how long one call of a student's function may take
 
@@ -73,7 +71,7 @@ def run(function: Callable, *arguments, seconds: float = SECONDS, **named):
 
 def own_copy(value):
     """A deep copy of plain data, so that damage to it shows; models, iterators and such as they are."""
-    if isinstance(value, Tensor):
+    if is_tensor(value):
         return copy.deepcopy(value) if value.is_leaf else value
     if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
         return type(value)(map(own_copy, value))
@@ -105,7 +103,7 @@ def difference(got, wanted, tolerance: float = 1e-5) -> str:
     >>> difference([1, 2, 4], [1, 2, 3])
     'item 2: 4 instead of 3'
     """
-    if isinstance(wanted, Tensor) or isinstance(got, Tensor):
+    if is_tensor(wanted) or is_tensor(got):
         return tensor_difference(got, wanted, tolerance)
     if isinstance(wanted, (list, tuple)):
         return sequence_difference(got, wanted, tolerance)
@@ -125,15 +123,24 @@ def difference(got, wanted, tolerance: float = 1e-5) -> str:
     return "" if got == wanted else f"{show(got)} instead of {show(wanted)}"
 
 
+def is_tensor(value) -> bool:
+    """Without importing torch, which takes a second and which half of the exercises do without."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
 def tensor_difference(got, wanted, tolerance: float) -> str:
     """`difference` for tensors: kind, shape, sort of number, then the first entry that is off."""
-    if not isinstance(got, Tensor) or not isinstance(wanted, Tensor):
+    if not is_tensor(got) or not is_tensor(wanted):
         return f"{kind(got)} instead of {kind(wanted)}"
     if got.shape != wanted.shape:
         return f"the shape is {list(got.shape)} instead of {list(wanted.shape)}"
-    if (got.is_floating_point(), got.dtype == torch.bool) != (wanted.is_floating_point(), wanted.dtype == torch.bool):
+    torch = sys.modules["torch"]
+    sorts = [(tensor.is_floating_point(), tensor.dtype == torch.bool) for tensor in (got, wanted)]
+    if sorts[0] != sorts[1]:
         return f"its entries are {got.dtype} instead of {wanted.dtype}".replace("torch.", "")
-    off = ~torch.isclose(got.detach().double(), wanted.detach().double(), rtol=tolerance, atol=tolerance, equal_nan=True)
+    near = {"rtol": tolerance, "atol": tolerance, "equal_nan": True}
+    off = ~torch.isclose(got.detach().double(), wanted.detach().double(), **near)
     if not off.any():
         return ""
     place = off.nonzero()[0].tolist()
@@ -154,19 +161,21 @@ def sequence_difference(got, wanted, tolerance: float) -> str:
 
 def kind(value) -> str:
     """What a value is, in the words of a message."""
-    if isinstance(value, Tensor):
+    if is_tensor(value):
         return f"a tensor of shape {list(value.shape)}"
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
 def show(value) -> str:
     """A value in one short line: small tensors as lists, long things cut in the middle."""
-    if isinstance(value, Tensor):
+    if is_tensor(value):
         if value.numel() > 40:
             return f"a tensor of shape {list(value.shape)}"
         value = value.detach()
         value = (value.double().mul(1e4).round() / 1e4).tolist() if value.is_floating_point() else value.tolist()
         return f"tensor({value})"
+    if " at 0x" in repr(value):  # no words of its own
+        return getattr(value, "__name__", type(value).__name__)
     short = reprlib.Repr()
     short.maxlist = short.maxtuple = 24
     short.maxdict, short.maxstring, short.maxother = 12, 90, 90

@@ -77,7 +77,7 @@ SOLUTIONS = [(stem, solution) for stem in NOTEBOOKS for solution in solutions(st
 @pytest.mark.parametrize("stem, name", EXERCISES, ids=lambda value: str(value))
 def test_reference_passes_and_stub_fails(stem, name, capsys):
     assert message(stem, name, "source") == ""
-    assert capsys.readouterr().out.startswith("Right. ")
+    assert "Right. " in capsys.readouterr().out
     assert "is not written yet" in message(stem, name, "student")
 
 

@@ -1,0 +1,103 @@
+"""Make the student versions: `python -m exercises.release`, or `make assignments`.
+
+nbgrader takes the solutions and the hidden checks out; what it wrote is then searched for what it
+should have taken out, and a version in which anything is left is deleted.
+"""
+
+import argparse
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+from nbgrader.api import MissingEntry  # noqa: F401, imported before the apps, which need its tables
+from nbgrader.apps import NbGraderAPI
+from traitlets.config.loader import PyFileConfigLoader
+
+from exercises.notebooks import COURSE, grade_id, notebook_paths, read
+
+REGIONS = ("SOLUTION", "HIDDEN TESTS")
+
+
+def course_config(course: Path):
+    """nbgrader's configuration for a course folder: the file in it, and its place."""
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(COURSE)).load_config()
+    config.CourseDirectory.root = str(course)
+    config.Application.log_level = "ERROR"
+    return config
+
+
+def release(course: Path = COURSE, names: list[str] | None = None) -> list[Path]:
+    """Make course/release from course/source with nbgrader; returns the student's notebooks.
+
+    Raises ValueError, naming the cell, if nbgrader fails or if anything of a solution is left.
+    """
+    api = NbGraderAPI(config=course_config(course))
+    paths = []
+    for source in notebook_paths(course / "source"):
+        if names and source.stem not in names:
+            continue
+        done = api.generate_assignment(source.stem, force=True, create=True)
+        if not done["success"]:
+            raise ValueError(f"nbgrader could not release {source.stem}: {done.get('error') or done['log']}")
+        released = course / "release" / source.stem / source.name
+        found = leaks(read(source), read(released))
+        if found:
+            shutil.rmtree(released.parent)
+            raise ValueError(f"{source.stem} was not released: " + "; ".join(found))
+        paths.append(released)
+    return paths
+
+
+def regions(source: str, name: str) -> list[str]:
+    """What stands between the marks BEGIN name and END name of a cell."""
+    return re.findall(rf"^\s*### BEGIN {name}\n(.*?)^\s*### END {name}", source, re.DOTALL | re.MULTILINE)
+
+
+def leaks(source: nbformat.NotebookNode, released: nbformat.NotebookNode) -> list[str]:
+    """What a student's version tells that it should not, a sentence each; [] is the proof.
+
+    A line of a solution or of a hidden check must not occur anywhere, outputs included, unless the
+    student is given that very line outside the marks as well.
+    """
+    secret = {
+        (grade_id(cell), line.strip())
+        for cell in source.cells for name in REGIONS for region in regions(cell.source, name)
+        for line in region.splitlines() if len(line.strip()) > 3
+    }  # fmt: skip
+    shown = {line.strip() for cell in source.cells for line in outside(cell.source).splitlines()}
+    text = nbformat.writes(released)
+    told = {line.strip() for cell in released.cells for line in cell.source.splitlines()}
+    found = [f"a line of {name} is left: {line}" for name, line in sorted(secret) if line in told - shown]
+    found += [f"the mark {mark} is left" for mark in ("BEGIN", "END") if f"### {mark} " in text]
+    found += [f"cell {grade_id(cell)} has outputs" for cell in released.cells if cell.get("outputs")]
+    for cell in source.cells:
+        solution = cell.metadata.get("nbgrader", {}).get("solution")
+        if solution and not regions(cell.source, "SOLUTION"):
+            found.append(f"the solution {grade_id(cell)} has no marks, so all of it would stay")
+    return found
+
+
+def outside(source: str) -> str:
+    """A cell without its marked regions."""
+    for name in REGIONS:
+        source = re.sub(rf"^\s*### BEGIN {name}\n.*?^\s*### END {name}", "", source, flags=re.DOTALL | re.MULTILINE)
+    return source
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="which notebooks; all of them if none is named")
+    try:
+        paths = release(COURSE, parser.parse_args().names)
+    except ValueError as error:
+        sys.exit(str(error))
+    for path in paths:
+        print(f"no solution and no hidden check left: {path.relative_to(COURSE.parent)}")
+    if not paths:
+        sys.exit("No notebook of that name in exercises/source.")
+
+
+if __name__ == "__main__":
+    main()
