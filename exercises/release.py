@@ -5,13 +5,13 @@ should have taken out, and a version in which anything is left is deleted.
 """
 
 import argparse
+import os
 import re
 import shutil
 import sys
 from pathlib import Path
 
 import nbformat
-from nbgrader.api import MissingEntry  # noqa: F401, imported before the apps, which need its tables
 from nbgrader.apps import NbGraderAPI
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -28,11 +28,19 @@ def course_config(course: Path):
     return config
 
 
+def find_tools() -> None:
+    """Let nbgrader find the programs that it calls, which stand beside Python, activated or not."""
+    beside = str(Path(sys.executable).parent)
+    if beside not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = beside + os.pathsep + os.environ.get("PATH", "")
+
+
 def release(course: Path = COURSE, names: list[str] | None = None) -> list[Path]:
     """Make course/release from course/source with nbgrader; returns the student's notebooks.
 
     Raises ValueError, naming the cell, if nbgrader fails or if anything of a solution is left.
     """
+    find_tools()
     api = NbGraderAPI(config=course_config(course))
     paths = []
     for source in notebook_paths(course / "source"):

@@ -1,0 +1,1 @@
+"""Our own entries to the race, in the order of the book's table."""
