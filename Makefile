@@ -10,6 +10,8 @@ TOOL := $(RUN) book/_tools/notebooks.py
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=1200 --nbval-sanitize-with=tests/sanitize.cfg
 
 .PHONY: help began book html refresh test chat lab measure-prefix-space measure-million bench-tokenizer bench-gpu models clean distclean zh zh-update pdf launch bench bench-page
+.PHONY: help began book html refresh test chat lab assignments exercises grade formgrader plugs measure-prefix-space \
+	bench-tokenizer models clean distclean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -65,6 +67,22 @@ chat: models  ## talk to the chat model in the terminal
 
 lab: $(INSTALLED)  ## open the chapters in JupyterLab
 	@$(RUN) -m jupyter lab chapters
+
+assignments: $(INSTALLED)  ## make the students' notebooks, and prove that no solution is left in them
+	@$(RUN) -m exercises.release
+
+exercises: assignments  ## make the students' notebooks and open them in JupyterLab
+	@$(RUN) -m jupyter lab exercises/release
+
+grade: $(INSTALLED)  ## grade submissions, SUBMITTED=folder, into grades.csv (or CSV=file)
+	@test -n "$(SUBMITTED)" || { echo "Say which folder: make grade SUBMITTED=folder"; exit 1; }
+	@$(RUN) -m exercises.grade "$(SUBMITTED)" --csv "$(or $(CSV),grades.csv)"
+
+formgrader: $(INSTALLED)  ## open nbgrader's course in JupyterLab, for teachers
+	@cd exercises && PATH="$(abspath $(VENV)/bin):$$PATH" $(abspath $(RUN)) -m jupyter lab
+
+plugs: models  ## run the exercises' last cells, which put the solutions into the trained models (minutes)
+	@$(RUN) -m exercises.plugs
 
 measure-prefix-space: $(INSTALLED)  ## chapter 03's table: add_prefix_space in many versions of transformers
 	@$(RUN) tests/measure_prefix_space.py

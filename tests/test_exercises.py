@@ -9,6 +9,7 @@ Solutions are plain Python files in tests/exercises/, one a notebook, in cells:
 """
 
 import re
+import textwrap
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -100,3 +101,29 @@ def test_solution(stem, solution, capsys):
     assert solution.says and all(fragment in said for fragment in solution.says), said
     if "hidden" in solution.kind:
         assert message(stem, solution.exercise, "student", solution.source) == ""
+
+
+PAGE = Path(__file__).resolve().parents[1] / "book" / "classroom.md"
+
+
+def test_the_walk_in_the_book_works_as_written(capsys):
+    walk = PAGE.read_text(encoding="utf-8").split("## A newcomer's walk")[1].split("\n## ")[0]
+    blocks = re.findall(r"^   ```(\w+)\n(.*?)^   ```$", walk, re.MULTILINE | re.DOTALL)
+    assert [language for language, _ in blocks].count("text") == 4
+    source, stage = parts("03_tokenizer_to_ship", "student")[1]["stream"].solution, "student"
+    for language, block in blocks:
+        block = textwrap.dedent(block)
+        if language == "python":
+            source = block
+            continue
+        reason = message("03_tokenizer_to_ship", "stream", stage, source)
+        said = f"Not yet. {reason}\n" if reason else capsys.readouterr().out.splitlines(keepends=True)[-1]
+        assert said == block
+
+
+@pytest.mark.parametrize("stem", NOTEBOOKS)
+def test_the_teachers_page_lists_every_exercise(stem):
+    tables = PAGE.read_text(encoding="utf-8").split(f"### Notebook {stem[:2]}")
+    assert len(tables) == 2, f"book/classroom.md has no section on notebook {stem[:2]}"
+    rows = re.findall(r"^\| `([^`]+)` \| (\d+) \|", tables[1].split("\n### ")[0], re.MULTILINE)
+    assert rows == [(name, str(exercise.points)) for name, exercise in parts(stem, "source")[1].items()]

@@ -97,3 +97,9 @@ def test_the_path_lights_one_station(columns):
 def test_every_chapter_has_a_station():
     for path in (ROOT / "chapters").glob("*.ipynb"):
         assert 1 <= int(pages.CHAPTER.match(f"chapters/{path.stem}").group(1)) <= len(pages.STATIONS)
+
+
+def test_the_table_of_the_race_has_a_line_an_entry():
+    row = {"bits_per_byte": 2.5, "floor": 0.75, "flops": 9.9e11, "parameters": 1234567, "shape": "4 × 160", "vocab_size": 2048}
+    *_, line = notebooks.race_table({"ours": row}).splitlines()
+    assert line == "| ours | 2.500 | 1.750 | 0.990 trillion | 1,234,567 | 4 × 160 | 2,048 |"

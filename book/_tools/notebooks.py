@@ -133,6 +133,8 @@ def render(chapters: Path) -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"The data of the widgets could not be written: {error}")
     speed.write_page(source / "book")
+    results = json.loads((ROOT / "book" / "speedrun.json").read_text(encoding="utf-8"))
+    (source / "book" / "speedrun.txt").write_text(race_table(results), encoding="utf-8")
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--path-output", str(ROOT),
                "-W", "-n", "--keep-going", "-q"]  # fmt: skip
     began = time.time()
@@ -155,6 +157,17 @@ def status(runs: dict[str, dict]) -> str:
     last = max(runs.values(), key=lambda entry: entry["finished"])
     lines += ["", f"The last run was on: {last['processor']}.", "", "| package | version |", "|---|---|"]
     lines += [f"| {name} | {number} |" for name, number in last["versions"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def race_table(results: dict[str, dict]) -> str:
+    """The results of the race, as `python -m exercises.speedrun --save` wrote them, in Markdown."""
+    lines = ["| entry | bits per byte | above the floor | operations | parameters | layers × width | vocabulary |",
+             "|---|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    for name, row in results.items():
+        lines.append(f"| {name} | {row['bits_per_byte']:.3f} | {row['bits_per_byte'] - row['floor']:.3f} "
+                     f"| {row['flops'] / 1e12:.3f} trillion | {row['parameters']:,} | {row['shape']} "
+                     f"| {row['vocab_size']:,} |")  # fmt: skip
     return "\n".join(lines) + "\n"
 
 

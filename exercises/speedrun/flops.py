@@ -6,13 +6,15 @@ it as nothing, without a word; here it is told.
 """
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 aten = torch.ops.aten
-FOR_CPU = {
-    aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
-}
+FOR_CPU = {  # the arguments are shapes
+    aten._scaled_dot_product_flash_attention_for_cpu:
+        lambda query, key, value, *_, **__: sdpa_flop_count(query, key, value),
+    aten._scaled_dot_product_flash_attention_for_cpu_backward:
+        lambda gradient, query, key, value, *_, **__: sdpa_backward_flop_count(gradient, query, key, value),
+}  # fmt: skip
 
 
 class Overrun(RuntimeError):
@@ -33,10 +35,6 @@ class Budget(FlopCounterMode):
     @property
     def spent(self) -> int:
         return self.get_total_flops()
-
-    @property
-    def left(self) -> float:
-        return self.flops - self.spent
 
     def _count_flops(self, func_packet, out, args, kwargs):
         out = super()._count_flops(func_packet, out, args, kwargs)
