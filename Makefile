@@ -9,9 +9,7 @@ PACKAGE := $(wildcard minimind_lite/*.py minimind_lite/*.mplstyle minimind_lite/
 TOOL := $(RUN) book/_tools/notebooks.py
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=1200 --nbval-sanitize-with=tests/sanitize.cfg
 
-.PHONY: help began book html refresh test chat lab measure-prefix-space measure-million bench-tokenizer bench-gpu models clean distclean zh zh-update pdf launch bench bench-page
-.PHONY: help began book html refresh test chat lab assignments exercises grade formgrader plugs measure-prefix-space \
-	bench-tokenizer models clean distclean
+.PHONY: $(shell sed -n "s/^\([a-z -]*\):.*/\1/p" $(firstword $(MAKEFILE_LIST)))
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -92,10 +90,13 @@ bench-gpu: $(INSTALLED)  ## speed and memory of the larger presets on a GPU, for
 
 measure-million: $(INSTALLED)  ## chapter 09's claim about memory, with a million lines
 	@$(RUN) tests/measure_million.py
+
 BENCH = $(RUN) tests/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(MINIMIND),--minimind $(MINIMIND)) \
 	$(if $(NANOGPT),--nanogpt $(NANOGPT)) $(if $(MINBPE),--minbpe $(MINBPE))
+
 bench: models  ## how fast, against others, in turn (ONLY="step decode", QUICK=1, MINIMIND=, NANOGPT=, MINBPE=folder)
 	@$(BENCH)
+
 bench-page: models  ## the same, and put the results into the book
 	@$(BENCH) --page book/bench.json
 

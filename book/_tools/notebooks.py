@@ -109,36 +109,31 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 def stage(chapters: Path, source: Path) -> Path:
     """Copy what the pages are made of, with the notebooks of a folder, to the folder `source`."""
-def render(chapters: Path) -> None:
-    """Render the book with the notebooks of a folder; the result is _build/html/index.html."""
-    from widget_data import write as write_widget_data  # imports torch, which the other commands need not
-
-    source = BUILD / "source"
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("__pycache__"))
+    book = source / "book"
+    shutil.copytree(ROOT / "book", book, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(chapters, source / "chapters", ignore=shutil.ignore_patterns(".*"))
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
-    (source / "book" / "status.txt").write_text(status(recorded()), encoding="utf-8")
-    for name, chinese in (("conversation.txt", False), ("conversation.zh_CN.txt", True)):
-        (source / "book" / name).write_text(conversation(chapters, chinese), encoding="utf-8")
+    race = json.loads((book / "speedrun.json").read_text(encoding="utf-8"))
+    texts = {"status": status(recorded()), "speedrun": race_table(race)}
+    texts |= {"conversation": conversation(chapters), "conversation.zh_CN": conversation(chapters, chinese=True)}
+    for name, text in texts.items():
+        (book / f"{name}.txt").write_text(text, encoding="utf-8")
+    speed.write_page(book)
     return source
 
 
 def render(chapters: Path) -> None:
     """Render the book with the notebooks of a folder, in all its languages, to _build/html."""
-    (source / "book" / "conversation.txt").write_text(conversation(chapters), encoding="utf-8")
+    from widget_data import write as write_widget_data  # imports torch, which the other commands need not
+
+    began = time.time()
+    source = stage(chapters, BUILD / "source")
     try:
         write_widget_data(source / "book" / "_static")
     except (ValueError, OSError) as error:
         sys.exit(f"The data of the widgets could not be written: {error}")
-    speed.write_page(source / "book")
-    results = json.loads((ROOT / "book" / "speedrun.json").read_text(encoding="utf-8"))
-    (source / "book" / "speedrun.txt").write_text(race_table(results), encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--path-output", str(ROOT),
-               "-W", "-n", "--keep-going", "-q"]  # fmt: skip
-    began = time.time()
-    source = stage(chapters, BUILD / "source")
     shutil.rmtree(BUILD / "html", ignore_errors=True)  # or pages of deleted chapters would stay
     jupyter_book(source, ROOT)
     render_translation(source, BUILD / "html")
