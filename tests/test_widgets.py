@@ -254,6 +254,13 @@ def test_a_token_is_drawn_as_often_as_it_is_likely(show):
     assert [drawn.count(i) for i in range(4)] == [100, 0, 600, 300]
 
 
+def test_what_else_was_possible_is_the_likeliest_and_what_was_drawn(show):
+    ask = "([logits, id]) => MiniMind.candidates(Float32Array.from(logits), id).map(([id]) => id)"
+    page, logits = show("lite-chat"), list(range(20))
+    assert page.evaluate(ask, [logits, 15]) == [19, 18, 17, 16, 15, 14, 13, 12]
+    assert page.evaluate(ask, [logits, 3]) == [19, 18, 17, 16, 15, 14, 13, 3]
+
+
 @pytest.fixture(scope="module")
 def definitions():
     """The functions of chapter 08 by which masks are made, as its cells define them."""

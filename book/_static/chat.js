@@ -5,6 +5,8 @@ token that is pointed at or focused. The file of weights is loaded when a button
   const { Tokenizer, CharacterStream, Transformer, element, visible, softmax, generate, count } = MiniMind;
   const MAX_NEW_TOKENS = 200;
   const SHOWN = 8; // candidates for each token
+  const HINT = "Point at a word of a reply to see what else could have come. With the keyboard: Tab to the " +
+    "reply, then the arrow keys. Words under which dots run had less than even odds.";
 
   /** Let the browser draw and listen between two tokens. */
   const breathe = () => new Promise((done) => setTimeout(done));
@@ -22,10 +24,11 @@ token that is pointed at or focused. The file of weights is loaded when a button
   function candidates(logits, drawn) {
     const ranked = softmax(Array.from(logits)).map((p, id) => [id, p]).sort((a, b) => b[1] - a[1]);
     const shown = ranked.slice(0, SHOWN);
-    return shown.some(([id]) => id === drawn) ? shown : [...shown.slice(1 - SHOWN), ranked.find(([id]) => id === drawn)];
+    if (shown.some(([id]) => id === drawn)) return shown;
+    return [...shown.slice(0, SHOWN - 1), ranked.find(([id]) => id === drawn)];
   }
 
-  /** A token's place in the table of what else was possible: one table for each step that made it. */
+  /** What was possible at one step, as a table; the token that was drawn is marked. */
   function oddsTable(tokenizer, { id: drawn, odds }) {
     const rows = odds.map(([id, p]) => element("tr", { class: id === drawn ? "drawn" : null },
       element("th", { scope: "row" }, (id === drawn ? "▸ " : "") + visible(tokenizer.decode([id]))),
@@ -51,7 +54,8 @@ token that is pointed at or focused. The file of weights is loaded when a button
         ({ ids } = this.tokenizer.encodeChat(messages, true));
       }
       if (ids.length > this.room) {
-        throw new RangeError(`That is ${count(ids.length, "token")}, and the model has room for ${this.room}: say it shorter.`);
+        const size = count(ids.length, "token");
+        throw new RangeError(`That is ${size}, and the model has room for ${this.room}: say it shorter.`);
       }
       this.messages = messages;
       return ids;
@@ -64,7 +68,9 @@ token that is pointed at or focused. The file of weights is loaded when a button
     const odds = element("div", { class: "odds", role: "group", "aria-label": "What could have come instead" });
     const heard = element("p", { class: "heard", role: "status" }); // for screen readers, once a reply is whole
     const trouble = element("p", { role: "alert" });
-    const input = element("input", { type: "text", id: "chat-text", autocomplete: "off", maxlength: 1000, placeholder: "Hello! My name is Nora." });
+    const input = element("input", {
+      type: "text", id: "chat-text", autocomplete: "off", maxlength: 1000, placeholder: "Hello! My name is Nora.",
+    });
     const send = element("button", { type: "submit", class: "primary" }, "Send");
     const number = (words, attributes) => element("label", {}, words, element("input", { type: "number", ...attributes }));
     const temperature = number("temperature", { min: 0, max: 5, step: "any", value: 0, required: true });
@@ -170,23 +176,27 @@ token that is pointed at or focused. The file of weights is loaded when a button
       stop();
       conversation = new Conversation(tokenizer, model.config.max_position_embeddings);
       log.replaceChildren();
-      odds.replaceChildren(element("p", {}, "Point at a word of a reply to see what else could have come. With the keyboard: Tab to the reply, then the arrow keys. Words under which dots run had less than even odds."));
+      odds.replaceChildren(element("p", {}, HINT));
       input.focus();
     }
 
     startOver();
     return [
       log,
-      element("form", { class: "say", onsubmit: submit }, element("label", { for: "chat-text" }, "Say something, in English or Chinese"),
-        element("div", { class: "controls" }, input, send, element("button", { type: "button", onclick: startOver }, "Start over")),
-        element("details", {}, element("summary", {}, "Sampling"), element("div", { class: "controls" }, temperature, topK, topP))),
+      element("form", { class: "say", onsubmit: submit },
+        element("label", { for: "chat-text" }, "Say something, in English or Chinese"),
+        element("div", { class: "controls" }, input, send,
+          element("button", { type: "button", onclick: startOver }, "Start over")),
+        element("details", {}, element("summary", {}, "Sampling"),
+          element("div", { class: "controls" }, temperature, topK, topP))),
       trouble, odds, heard,
     ];
   }
 
   function build() {
     const size = `${(MiniMind.weightsSize / 1e6).toFixed(1)} MB`;
-    const state = element("p", { role: "status" }, "The model is a file beside this page. It runs in your browser: nothing you type leaves it.");
+    const state = element("p", { role: "status" },
+      "The model is a file beside this page. It runs in your browser: nothing you type leaves it.");
     const button = element("button", { type: "button", class: "primary", onclick: async () => {
       button.disabled = true;
       state.textContent = "Loading…";
@@ -203,6 +213,6 @@ token that is pointed at or focused. The file of weights is loaded when a button
     return [button, state];
   }
 
-  MiniMind.Conversation = Conversation;
+  Object.assign(MiniMind, { Conversation, candidates });
   MiniMind.start("lite-chat", MiniMind.weightsSize, build);
 }

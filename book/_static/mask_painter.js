@@ -71,14 +71,18 @@ planted bugs to switch to. A builder takes a tokenizer and messages and returns 
     const ends = ids.filter((id, i) => supervised[i] && id === tokenizer.imEndId).length;
     if (lit === wanted) return [true, share + "They decode to the replies and their ends."];
     if (lit === "") return [false, share + "Nothing is learned from this conversation."];
-    return [false, share + "They do not decode to the replies and their ends" +
-      (ends === replies.length ? "." : `: ${count(ends, "end")} for ${replies.length === 1 ? "1 reply" : `${replies.length} replies`}.`)];
+    const wrong = share + "They do not decode to the replies and their ends";
+    if (ends === replies.length) return [false, wrong + "."];
+    const due = replies.length === 1 ? "1 reply" : `${replies.length} replies`;
+    return [false, `${wrong}: ${count(ends, "end")} for ${due}.`];
   }
 
   function build() {
     const tokenizers = { book: new Tokenizer(MiniMind.tokenizerFile), coder: new Tokenizer(MiniMind.coderFile) };
     const chosen = { builder: "bySegments", tokenizer: "book", messages: CONVERSATIONS.chat[1] };
-    const picture = element("div", { class: "tokens painted", tabindex: 0, role: "group", "aria-label": "The conversation; underlined tokens are targets" });
+    const picture = element("div", {
+      class: "tokens painted", tabindex: 0, role: "group", "aria-label": "The conversation; underlined tokens are targets",
+    });
     const judged = element("p", { role: "status" });
     const words = element("div", { class: "words" });
 
@@ -116,9 +120,11 @@ planted bugs to switch to. A builder takes a tokenizer and messages and returns 
     return [
       choices("Conversation", "painter-conversation", names(CONVERSATIONS), converse),
       choices("Who makes the mask?", "painter-builder", names(BUILDERS), choose("builder")),
-      choices("Tokenizer", "painter-tokenizer", [["book", "the book's"], ["coder", "one that has read code"]], choose("tokenizer")),
+      choices("Tokenizer", "painter-tokenizer",
+        [["book", "the book's"], ["coder", "one that has read code"]], choose("tokenizer")),
       picture, judged,
-      element("p", { class: "token-legend" }, element("span", { class: "token supervised" }, "a target of the loss"), " ",
+      element("p", { class: "token-legend" },
+        element("span", { class: "token supervised" }, "a target of the loss"), " ",
         element("span", { class: "token masked" }, "context only")),
       element("details", {}, element("summary", {}, "Change the words"), words),
     ];

@@ -45,7 +45,8 @@ var MiniMind = globalThis.MiniMind || {};
   }
 
   const NOT_TRAINED = {
-    en: "This needs what the book trains on your machine, and it is not there yet: run `make book`, then open this page again.",
+    en: "This needs what the book trains on your machine, and it is not there yet: " +
+      "run `make book`, then open this page again.",
     zh: "这里要用到本书在你的机器上训练出来的文件，现在还没有：请运行 `make book`，再打开本页。",
   };
   const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
