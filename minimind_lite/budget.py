@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from minimind_lite.model import ModelConfig, Transformer
+from minimind_lite.resume import format_name
 from minimind_lite.train import TrainConfig, choose_number_format, make_optimizers, training_step
 
 # Of some GPUs: floating point operations a second on dense bfloat16 matrices, and bytes of memory,
@@ -26,7 +27,8 @@ GPUS = {
 def parameter_counts(config: ModelConfig) -> dict[str, int]:
     """How many parameters are where. Tied embeddings count once.
 
-    >>> sum(parameter_counts(ModelConfig()).values()) == sum(p.numel() for p in Transformer(ModelConfig()).parameters())
+    >>> config = ModelConfig()
+    >>> sum(parameter_counts(config).values()) == sum(p.numel() for p in Transformer(config).parameters())
     True
     """
     h, L = config.hidden_size, config.num_hidden_layers
@@ -52,12 +54,15 @@ def training_flops(config: ModelConfig, length: int) -> int:
     return 3 * (2 * matrices * length + pairs)
 
 
-def activation_bytes(config: ModelConfig, length: int, number_format=torch.float32, walls=True) -> int:
+def activation_bytes(
+    config: ModelConfig, length: int, number_format=torch.float32, walls=True
+) -> int:
     """What autograd keeps of one token's forward pass in a row of `length` tokens, in bytes.
 
     walls: whether rows hold several documents, whose mask costs a number for every pair.
     """
-    h, m, V, L = config.hidden_size, config.intermediate_size, config.vocab_size, config.num_hidden_layers
+    h, m = config.hidden_size, config.intermediate_size
+    V, L = config.vocab_size, config.num_hidden_layers
     heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
     q, kv = heads * config.head_dim, kv_heads * config.head_dim
     mask = length if walls else 0
@@ -93,7 +98,8 @@ def step_memory(
         "gradients": 4 * parameters,
         # AdamW keeps two numbers a weight, Muon one for the layers' matrices
         "optimizer": 4 * (2 * parameters - (hidden if training.optimizer == "muon" else 0)),
-        "activations": tokens * activation_bytes(config, training.sequence_length, number_format, walls),
+        "activations": tokens
+        * activation_bytes(config, training.sequence_length, number_format, walls),
         "loss": 2 * 4 * tokens * config.vocab_size,
     }
     if processes > 1:
@@ -101,7 +107,8 @@ def step_memory(
     if number_format == torch.bfloat16:
         memory["short copies of weights"] = 2 * (hidden + config.vocab_size * config.hidden_size)
     standing = memory["weights"] + memory["optimizer"] + memory.get("to send", 0)
-    backward = sum(memory.values()) - (memory["gradients"] if training.accumulation_steps == 1 else 0)
+    not_yet = memory["gradients"] if training.accumulation_steps == 1 else 0
+    backward = sum(memory.values()) - not_yet
     memory["peak"] = max(backward, standing + memory["gradients"])
     return memory
 
@@ -121,15 +128,18 @@ class Forecast:
     device: torch.device
 
     def __str__(self):
-        parts = ", ".join(f"{name} {size / 1e6:,.0f}" for name, size in self.memory.items() if name != "peak")
+        megabytes = {name: f"{size / 1e6:,.0f}" for name, size in self.memory.items()}
+        peak, tokens = megabytes.pop("peak"), self.tokens_a_step
+        parts = ", ".join(f"{name} {size}" for name, size in megabytes.items())
         return "\n".join([
             f"parameters   {self.parameters:,}",
-            f"memory       {self.memory['peak'] / 1e6:,.0f} MB a process at the peak of a step, predicted (MB: {parts})",
-            f"tokens       {self.tokens_a_step:,} a step at most, {self.tokens_a_step * self.steps:,} in all",
+            f"memory       {peak} MB a process at the peak of a step, predicted (MB: {parts})",
+            f"tokens       {tokens:,} a step at most, {tokens * self.steps:,} in all",
             f"steps        {self.steps:,}",
             f"arithmetic   {self.flops:.2e} floating point operations",
-            f"time         about {duration(self.seconds)}, predicted from {self.flops_per_second / 1e9:,.0f} GFLOP/s "
-            f"measured here ({self.device.type}, {str(self.number_format).removeprefix('torch.')})",
+            f"time         about {duration(self.seconds)}, predicted from "
+            f"{self.flops_per_second / 1e9:,.0f} GFLOP/s measured here "
+            f"({self.device.type}, {format_name(self.number_format)})",
             "Nothing was started.",
         ])  # fmt: skip
 
@@ -145,11 +155,14 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def measured_speed(config: ModelConfig, training: TrainConfig, device, enough: float = 0.3) -> tuple[float, torch.dtype]:
+def measured_speed(
+    config: ModelConfig, training: TrainConfig, device, enough: float = 0.3
+) -> tuple[float, torch.dtype]:
     """Floating point operations a second of our own training step here, and the format it chose.
 
     Steps on random tokens, growing from a part of one row until one takes `enough` seconds or is
-    a whole micro-batch; the random state is put back.
+    a whole micro-batch; the random state is put back. A step reads the loss, so the time is that
+    of the device, not of giving it orders.
     """
     state = torch.get_rng_state()
     model = Transformer(config).to(device)
@@ -162,7 +175,7 @@ def measured_speed(config: ModelConfig, training: TrainConfig, device, enough: f
         times = []
         for _ in range(3):  # the first also allocates
             began = time.perf_counter()
-            training_step(model, optimizers, window, 0, training, number_format)  # reads the loss: waits for the device
+            training_step(model, optimizers, window, 0, training, number_format)
             times.append(time.perf_counter() - began)
             if times[0] > 10 * enough:
                 break
@@ -177,7 +190,9 @@ def measured_speed(config: ModelConfig, training: TrainConfig, device, enough: f
     return rows * training_flops(config, length) / min(times), number_format
 
 
-def forecast(config: ModelConfig, training: TrainConfig, device: torch.device, processes: int = 1) -> Forecast:
+def forecast(
+    config: ModelConfig, training: TrainConfig, device: torch.device, processes: int = 1
+) -> Forecast:
     """Predict a run on `processes` devices like this one; takes a few seconds of measuring."""
     rows = training.micro_batch_size * training.accumulation_steps * processes
     flops = rows * training.total_steps * training_flops(config, training.sequence_length)

@@ -99,7 +99,8 @@ def save_pretrained(
         write_json(unfinished / "generation_config.json", ids)
         weights = {to_hugging_face(name): p.detach().contiguous() for name, p in model.named_parameters()}
         save_file(weights, unfinished / "model.safetensors", metadata={"format": "pt"})
-        card = model_card(model.config, tokenizer.vocab_size, sum(w.numel() for w in weights.values()), facts or Facts())
+        parameters = sum(w.numel() for w in weights.values())
+        card = model_card(model.config, tokenizer.vocab_size, parameters, facts or Facts())
         (unfinished / "README.md").write_text(card, encoding="utf-8", newline="\n")
 
 

@@ -34,8 +34,8 @@ def download(directory: Path) -> list[Path]:
             raise
         about = " and ".join(f"{size} GB" for size in PUBLIC_SIZES.values())
         raise ConnectionError(
-            f"the Hugging Face hub could not be reached ({type(error).__name__}). The files, of about {about}, "
-            f"need a network; run this again, and it goes on where it stopped, or copy "
+            f"the Hugging Face hub could not be reached ({type(error).__name__}). The files, of about "
+            f"{about}, need a network; run this again, and it goes on where it stopped, or copy "
             f"{' and '.join(PUBLIC_FILES.values())} from another machine to {directory}."
         ) from error
     return [directory / name for name in PUBLIC_FILES.values()]

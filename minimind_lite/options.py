@@ -80,7 +80,9 @@ def as_arguments(config: dict, known: Iterable[str]) -> list[str]:
     return said
 
 
-def parse(top: argparse.ArgumentParser, commands: dict, argv: list[str], config: dict) -> argparse.Namespace:
+def parse(
+    top: argparse.ArgumentParser, commands: dict, argv: list[str], config: dict
+) -> argparse.Namespace:
     """The arguments of one command: its defaults, then what the file said, then the command line.
 
     commands: each command's parser, by its name. Raises ValueError for a command or an option
@@ -98,5 +100,6 @@ def parse(top: argparse.ArgumentParser, commands: dict, argv: list[str], config:
             raise ValueError(f"{word!r} was not expected here: options begin with --, and --help lists them.")
         options = ["--" + each.replace("_", "-") for each in names]
         word = word.split("=")[0]
-        raise ValueError(f"{arguments.command} has no option {word}{nearest(word, options)} --help lists them all.")
+        meant = nearest(word, options)
+        raise ValueError(f"{arguments.command} has no option {word}{meant} --help lists them all.")
     return arguments

@@ -111,7 +111,8 @@ def preset() -> Preset:
     """The preset that MINIMIND_LITE_PRESET names; also fixes the CPU threads of this process."""
     name = os.environ.get("MINIMIND_LITE_PRESET", "lite")
     if name not in PRESETS:
-        raise ValueError(f"MINIMIND_LITE_PRESET is {name!r}: choose one of {', '.join(PRESETS)}{nearest(name, PRESETS)}")
+        known = ", ".join(PRESETS) + nearest(name, PRESETS)
+        raise ValueError(f"MINIMIND_LITE_PRESET is {name!r}: choose one of {known}")
     chosen = PRESETS[name]
     if chosen.threads:
         torch.set_num_threads(min(chosen.threads, usable_cpus()))

@@ -93,12 +93,15 @@ def check_repeat(config: dict, options: dict, processes: int) -> None:
     cut = ("micro_batch_size", "accumulation_steps")
     if before != processes and all(options[name] == config["options"][name] for name in cut):
         raise ValueError(
-            f"{config['path']} is of a run on {before} processes and this is one on {processes}: start as many with "
-            f"torchrun --nproc_per_node={before}, or give --accumulation-steps so that a window holds as many rows."
+            f"{config['path']} is of a run on {before} processes and this is one on {processes}: start as "
+            f"many with torchrun --nproc_per_node={before}, or give --accumulation-steps so that a window "
+            "holds as many rows."
         )
     for name, was in config.get("inputs", {}).items():
         path = options.get(name)
-        if path is not None and str(path.resolve()) == config["options"].get(name) and fingerprint(path) != was:
+        if path is None or str(path.resolve()) != config["options"].get(name):
+            continue
+        if fingerprint(path) != was:
             raise ValueError(
                 f"{path} is not what it was when {config['path']} was written, so this would be another "
                 f'run: bring it back, or delete "{name}" under "inputs" there to use it as it is now.'

@@ -20,6 +20,7 @@ from minimind_lite.train import make_optimizers, training_step
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "gpu.json"
 STEPS = 10
+FORMATS = ((torch.float32, False), (torch.bfloat16, False), (torch.bfloat16, True))  # and compiled?
 
 
 def window_of(config, training) -> list:
@@ -58,10 +59,12 @@ def measure(config, training, number_format, device, compiled: bool, steps: int 
 
 def largest(config, training, memory: int):
     """The preset's training with as many rows at once as fit by the prediction, in powers of two."""
-    rows = 1
-    while budget.step_memory(config, replace(training, micro_batch_size=2 * rows), torch.bfloat16)["peak"] < 0.9 * memory:
-        rows *= 2
-    return replace(training, micro_batch_size=rows, accumulation_steps=1)
+    found = replace(training, micro_batch_size=1, accumulation_steps=1)
+    while True:
+        larger = replace(found, micro_batch_size=2 * found.micro_batch_size)
+        if budget.step_memory(config, larger, torch.bfloat16)["peak"] > 0.9 * memory:
+            return found
+        found = larger
 
 
 def main() -> None:
@@ -73,7 +76,7 @@ def main() -> None:
     for name in ("small", "base"):
         config, preset = PRESETS[name].model, PRESETS[name].pretrain
         for training in (preset, largest(config, preset, properties.total_memory)):
-            for number_format, compiled in ((torch.float32, False), (torch.bfloat16, False), (torch.bfloat16, True)):
+            for number_format, compiled in FORMATS:
                 torch.cuda.empty_cache()
                 try:
                     row = measure(config, training, number_format, device, compiled)
@@ -82,7 +85,8 @@ def main() -> None:
                     continue
                 results.append({"preset": name} | row)
                 print(*results[-1].items(), sep="\n", end="\n\n", flush=True)
-    found = {"gpu": properties.name, "date": f"{date.today():%d %b %Y}", "torch": torch.__version__, "results": results}
+    found = {"gpu": properties.name, "date": f"{date.today():%d %b %Y}", "torch": torch.__version__,
+             "results": results}  # fmt: skip
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"written to {RESULTS}; run chapter 09 again to see it there")
 
