@@ -69,8 +69,9 @@ lab: $(INSTALLED)  ## open the chapters in JupyterLab
 assignments: $(INSTALLED)  ## make the students' notebooks, and prove that no solution is left in them
 	@$(RUN) -m exercises.release
 
-exercises: assignments  ## make the students' notebooks and open them in JupyterLab
-	@$(RUN) -m jupyter lab exercises/release
+exercises: $(INSTALLED)  ## work on the exercises in JupyterLab; what you have begun stays
+	@$(RUN) -m exercises.release --work
+	@$(RUN) -m jupyter lab exercises/work
 
 grade: $(INSTALLED)  ## grade submissions, SUBMITTED=folder, into grades.csv (or CSV=file)
 	@test -n "$(SUBMITTED)" || { echo "Say which folder: make grade SUBMITTED=folder"; exit 1; }

@@ -26,6 +26,10 @@ class Wrong(AssertionError):
         return [f"Not yet. {self}"]
 
 
+class TooLong(BaseException):
+    """A limit on time was reached. Not an Exception: a function that catches those is stopped, too."""
+
+
 def right(message: str) -> None:
     """The last line of a check cell."""
     print(f"Right. {message}")
@@ -54,7 +58,7 @@ def run(function: Callable, *arguments, seconds: float = SECONDS, **named):
     except NotImplementedError:
         raise Wrong(f"{function.__name__} is not written yet: put your code in place of the two lines "
                     "below its docstring, run that cell, then this one.") from None  # fmt: skip
-    except TimeoutError:
+    except TooLong:
         raise Wrong(f"{call} had not returned after {seconds:g} seconds: does its loop end?") from None
     except Wrong:
         raise
@@ -204,7 +208,7 @@ def where(error: Exception, function: Callable) -> str:
 
 @contextmanager
 def limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block once it has taken so long; it may stand in another one.
+    """Raise TooLong in the block once it has taken so long; it may stand in another one.
 
     Needs Unix signals and the main thread; elsewhere the block takes as long as it takes.
     """
@@ -213,11 +217,11 @@ def limit(seconds: float) -> Iterator[None]:
         return
 
     def stop(*_):
-        raise TimeoutError(f"stopped after {seconds:g} seconds")
+        raise TooLong(f"stopped after {seconds:g} seconds")
 
     began = time.monotonic()
     outer = signal.signal(signal.SIGALRM, stop)
-    # The alarm comes again every second: code that catches everything is stopped at last.
+    # It comes again every second, since the first one may be lost in a callback of C code.
     remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield

@@ -186,15 +186,20 @@ def environment(place: Path) -> dict[str, str]:
 
 
 def walls(place: Path, hidden: list[Path]) -> list[str]:
-    """The command before the command: bubblewrap's, if it works here."""
+    """The command before the command: bubblewrap's, if it works here.
+
+    The whole disk can be read, but this repository, the home folder and the folders `hidden` are
+    empty: what is in there could end up in a reason. Python's own folders are put back.
+    """
     if not bubblewrap_works():
         return []
     command = ["bwrap", "--unshare-all", "--new-session", "--die-with-parent", "--cap-drop", "ALL",
                "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]  # fmt: skip
-    environments = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
-    for folder in {path.resolve() for path in (COURSE / "source", COURSE / "release", *hidden)}:
-        if folder.is_dir() and not any(e.is_relative_to(folder) for e in environments):
-            command += ["--tmpfs", str(folder)]
+    for folder in sorted({path.resolve() for path in (ROOT, Path.home(), *hidden)} - {Path("/")}):
+        command += ["--tmpfs", str(folder)]
+    site = [folder for folder in sys.path if "site-packages" in folder]
+    for folder in dict.fromkeys([sys.base_prefix, sys.prefix, os.path.realpath(sys.prefix), *site, str(place)]):
+        command += ["--ro-bind", folder, folder]
     return [*command, "--bind", str(place / "work"), str(place / "work"), "--chdir", str(place / "work"), "--"]
 
 

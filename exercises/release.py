@@ -28,6 +28,18 @@ def course_config(course: Path):
     return config
 
 
+def begin_work(released: list[Path], work: Path) -> list[Path]:
+    """Copy the students' notebooks to a folder to work in, those that are not there yet."""
+    begun = []
+    for path in released:
+        target = work / path.parent.name / path.name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+            begun.append(target)
+    return begun
+
+
 def find_tools() -> None:
     """Let nbgrader find the programs that it calls, which stand beside Python, activated or not."""
     beside = str(Path(sys.executable).parent)
@@ -97,14 +109,19 @@ def outside(source: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="which notebooks; all of them if none is named")
+    parser.add_argument("--work", action="store_true", help="copy those that are not there yet to exercises/work")
+    arguments = parser.parse_args()
     try:
-        paths = release(COURSE, parser.parse_args().names)
+        paths = release(COURSE, arguments.names)
     except ValueError as error:
         sys.exit(str(error))
     for path in paths:
         print(f"no solution and no hidden check left: {path.relative_to(COURSE.parent)}")
     if not paths:
         sys.exit("No notebook of that name in exercises/source.")
+    if arguments.work:
+        begun = begin_work(paths, COURSE / "work")
+        print(f"exercises/work: {len(begun)} notebooks are new, {len(paths) - len(begun)} were there and stay as they are")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def run_cell(shell: InteractiveShell, source: str, seconds: float) -> str:
         with checks.limit(seconds):
             done = shell.run_cell(source, store_history=False)
         error = done.error_before_exec or done.error_in_exec
-    except TimeoutError as late:  # it came while the shell was at work on the cell's end
+    except checks.TooLong as late:  # it came while the shell was at work on the cell's end
         error = late
     if error is None:
         return ""

@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from exercises import grade as grading
 from exercises.notebooks import COURSE, exercises_of, grade_id, read
-from exercises.release import course_config, leaks, release
+from exercises.release import begin_work, course_config, leaks, release
 
 SETUP = "from exercises.checks import expect, right, run, same, show_call"
 DOUBLE = """def double(number):
@@ -184,7 +184,7 @@ def test_a_deleted_check_is_run_and_a_copied_cell_does_not_count_twice(course):
 
 @pytest.mark.skipif(not grading.bubblewrap_works(), reason="bubblewrap is not installed or may not run here")
 def test_inside_the_walls(course, tmp_path):
-    """No network, nothing else on the disk can be written, and the solutions are out of sight."""
+    """No network, nothing else on the disk can be written; solutions, other people's work and home are out of sight."""
     server = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=server.accept, daemon=True).start()
     outside = tmp_path / "outside.txt"
@@ -192,7 +192,8 @@ def test_inside_the_walls(course, tmp_path):
     calls = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 2)"
     hand_in(tmp_path / "in", "calls", tiny_notebook(), **GOOD | {"double": calls})
     hand_in(tmp_path / "in", "writes", tiny_notebook(), **GOOD | {"double": f"open({str(outside)!r}, 'w').write('x')"})
-    peeks = f"import os; assert not os.listdir({str(COURSE / 'source')!r}), 'seen'\n" + GOOD["double"]
+    secrets = [str(COURSE / "source"), str(tmp_path / "in" / "calls"), str(Path.home() / ".ssh")]
+    peeks = f"import os; assert not any(map(os.path.exists, {secrets})), 'seen'\n" + GOOD["double"]
     hand_in(tmp_path / "in", "peeks", tiny_notebook(), **GOOD | {"double": peeks})
     found = graded(course, tmp_path / "in")
     assert "Error" in found["calls"]["double"][1] and "NameError" in found["calls"]["double"][1]
@@ -219,6 +220,14 @@ def test_a_leak_is_found():
     assert leaks(source, told) == [f"a line of check-double is left: {told.cells[1].source.strip()}"]
     source.cells[2].source = "def double(number):\n    return 2 * number"
     assert "the solution double has no marks, so all of it would stay" in leaks(source, source)
+
+
+def test_work_that_was_begun_is_never_overwritten(course):
+    released = release(course)
+    (mine,) = begin_work(released, course / "work")
+    mine.write_text("my work")
+    assert begin_work(released, course / "work") == []
+    assert mine.read_text() == "my work" and mine.parent.name == "tiny"
 
 
 def test_nbgrader_grades_it_as_it_is(course, tmp_path):

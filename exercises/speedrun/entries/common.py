@@ -18,10 +18,10 @@ def train(race: Race, vocab_size: int, shape: dict, config: TrainConfig, texts: 
 
     The learning rate follows the share of the budget that is gone: config.total_steps and
     warmup_steps count thousandths of the budget, whatever a step costs. texts: how many of the
-    training texts are tokenized, since the budget is gone long before all are read.
+    training texts are used, since the budget is gone long before all are read.
     """
     torch.manual_seed(config.seed)
-    tokenizer = Tokenizer.train(race.texts[:20_000], vocab_size)
+    tokenizer = Tokenizer.train(race.texts[:texts], vocab_size)
     model = Transformer(ModelConfig(vocab_size=tokenizer.vocab_size, **shape))
     optimizers = make_optimizers(model, config)
     with tempfile.TemporaryDirectory() as folder:
