@@ -59,15 +59,21 @@ def run(function: Callable, *arguments, seconds: float = SECONDS, **named):
         raise Wrong(f"{function.__name__} is not written yet: put your code in place of the two lines "
                     "below its docstring, run that cell, then this one.") from None  # fmt: skip
     except TooLong:
-        raise Wrong(f"{call} had not returned after {seconds:g} seconds: does its loop end?") from None
+        raise Wrong(
+            f"{call} had not returned after {seconds:g} seconds: does its loop end?"
+        ) from None
     except Wrong:
         raise
     except Exception as error:
-        raise Wrong(f"{call} failed with {type(error).__name__}: {error}{where(error, function)}.") from None
+        raise Wrong(
+            f"{call} failed with {type(error).__name__}: {error}{where(error, function)}."
+        ) from None
     pairs = [*zip(arguments, given), *((named[name], given_named[name]) for name in named)]
     for before, after in pairs:
         if after is not before and difference(after, before):
-            raise Wrong(f"{call} changed its input: {show(before)} is now {show(after)}. Work on a copy.")
+            raise Wrong(
+                f"{call} changed its input: {show(before)} is now {show(after)}. Work on a copy."
+            )
     if result is None:
         raise Wrong(f"{call} returned None: is there a return at its end?")
     return result
@@ -122,7 +128,9 @@ def difference(got, wanted, tolerance: float = 1e-5) -> str:
     if isinstance(wanted, float) and isinstance(got, (int, float)):
         near = abs(got - wanted) <= tolerance * max(1.0, abs(wanted)) or got == wanted
         return "" if near else f"{got:.6g} instead of {wanted:.6g}"
-    if type(got) is not type(wanted) and not (isinstance(got, (int, float)) and isinstance(wanted, int)):
+    if type(got) is not type(wanted) and not (
+        isinstance(got, (int, float)) and isinstance(wanted, int)
+    ):
         return f"{kind(got)} instead of {kind(wanted)}"
     return "" if got == wanted else f"{show(got)} instead of {show(wanted)}"
 
@@ -176,7 +184,11 @@ def show(value) -> str:
         if value.numel() > 40:
             return f"a tensor of shape {list(value.shape)}"
         value = value.detach()
-        value = (value.double().mul(1e4).round() / 1e4).tolist() if value.is_floating_point() else value.tolist()
+        value = (
+            (value.double().mul(1e4).round() / 1e4).tolist()
+            if value.is_floating_point()
+            else value.tolist()
+        )
         return f"tensor({value})"
     if " at 0x" in repr(value):  # no words of its own
         return getattr(value, "__name__", type(value).__name__)
@@ -192,7 +204,9 @@ def show_call(function: Callable, *arguments, **named) -> str:
     >>> show_call(max, [1, 2], default=0)
     'max([1, 2], default=0)'
     """
-    shown = [show(a) for a in arguments] + [f"{name}={show(value)}" for name, value in named.items()]
+    shown = [show(a) for a in arguments] + [
+        f"{name}={show(value)}" for name, value in named.items()
+    ]
     return f"{function.__name__}({', '.join(shown)})"
 
 
@@ -212,7 +226,10 @@ def limit(seconds: float) -> Iterator[None]:
 
     Needs Unix signals and the main thread; elsewhere the block takes as long as it takes.
     """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+    if (
+        not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
         yield
         return
 

@@ -1,32 +1,24 @@
 """Grade a folder of submissions: `python -m exercises.grade FOLDER`, or `make grade SUBMITTED=FOLDER`.
 
 FOLDER/STUDENT/…/NN_name.ipynb, as nbgrader collects them. Of a submission only the student's own
-cells are used; set-up and checks come from exercises/source. Every notebook runs in a throwaway
-copy, in a process of its own with limits on time and memory, and where bubblewrap (`bwrap`) works,
-without network, with the rest of the disk read-only and the solutions out of sight.
+cells are used; set-up and checks come from exercises/source. Each notebook runs by itself in a
+sandbox, and what it does there costs its own points only.
 """
 
 import argparse
 import csv
-import json
-import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from exercises.notebooks import COURSE, SOURCE, exercises_of, grade_id, notebook_paths, read, setup_of
+from exercises.notebooks import SOURCE, exercises_of, grade_id, notebook_paths, read, setup_of
+from exercises.sandbox import bubblewrap_works, in_sandbox
 from minimind_lite.files import replacing
 
-ROOT = COURSE.parent
 COLUMNS = ("student", "assignment", "exercise", "points", "of", "reason")
 
 
@@ -47,31 +39,37 @@ def grade(submitted: Path, source: Path = SOURCE, limits: Limits = Limits()) -> 
     Raises FileNotFoundError if the folder is not there or holds no student's folder.
     """
     submitted, sources = Path(submitted), {path.stem: path for path in notebook_paths(source)}
-    students = sorted(path for path in submitted.glob("*") if path.is_dir()) if submitted.is_dir() else []
+    students = sorted(path for path in submitted.glob("*") if path.is_dir())
     if not students:
-        raise FileNotFoundError(f"{submitted} holds no submissions: it should have a folder for each student.")
+        raise FileNotFoundError(
+            f"{submitted} holds no submissions: it should have a folder for each student."
+        )
     for student in tqdm(students, desc="grading", unit=" students", disable=None):
-        seen = set()
-        for path in sorted(student.rglob("*.ipynb")):
-            if ".ipynb_checkpoints" in path.parts:
-                continue
-            first = path.stem in sources and path.stem not in seen
-            seen.add(path.stem)
-            for row in grade_notebook(path, sources[path.stem], submitted, limits) if first else [no_row(path, sources)]:
-                yield {"student": student.name, "assignment": path.stem, **row}
-        if not seen:
-            yield {"student": student.name, "assignment": "", **no_points("", 0, "There is no notebook in this folder.")}
+        for path, row in student_rows(student, sources, submitted, limits):
+            yield {"student": student.name, "assignment": path.stem if path else "", **row}
+
+
+def student_rows(student: Path, sources: dict, submitted: Path, limits: Limits) -> Iterator[tuple]:
+    """(path of the notebook or None, row) for all that a student's folder holds."""
+    seen = set()
+    for path in sorted(student.rglob("*.ipynb")):
+        if ".ipynb_checkpoints" in path.parts:
+            continue
+        if path.stem not in sources:
+            reason = f"{path.name} is not a notebook of this course: was it renamed?"
+            yield path, no_points("", 0, reason)
+        elif path.stem in seen:
+            yield path, no_points("", 0, f"{path.name} is there twice; only the first was graded.")
+        else:
+            for row in grade_notebook(path, sources[path.stem], submitted, limits):
+                yield path, row
+        seen.add(path.stem)
+    if not seen:
+        yield None, no_points("", 0, "There is no notebook in this folder.")
 
 
 def no_points(exercise: str, of: int, reason: str) -> dict:
     return {"exercise": exercise, "points": 0, "of": of, "reason": reason}
-
-
-def no_row(path: Path, sources: dict) -> dict:
-    """The row of a file that is not graded."""
-    if path.stem in sources:
-        return no_points("", 0, f"{path.name} is there twice; only the first was graded.")
-    return no_points("", 0, f"{path.name} is not a notebook of this course: was it renamed?")
 
 
 def grade_notebook(path: Path, source: Path, submitted: Path, limits: Limits) -> list[dict]:
@@ -83,15 +81,18 @@ def grade_notebook(path: Path, source: Path, submitted: Path, limits: Limits) ->
             raise ValueError(f"it is a link, or larger than {limits.notebook_size >> 20} MB")
         cells = cells_to_run(original, read(path))
     except Exception as error:  # whatever a file may be that calls itself a notebook
-        return [no_points(e.name, e.points, f"The file cannot be read as a notebook: {error}.") for e in exercises]
+        return [
+            no_points(e.name, e.points, f"The file cannot be read as a notebook: {error}.")
+            for e in exercises
+        ]
     job = {"setup": setup_of(original), "cells": cells, "cell_seconds": limits.cell_seconds,
            "memory": limits.memory, "file_size": limits.file_size}  # fmt: skip
     reasons, end = in_sandbox(job, limits.seconds, hidden=[submitted])
     rows = []
     for exercise in exercises:
         reason = reasons.get(f"check-{exercise.name}", end)
-        rows.append(no_points(exercise.name, exercise.points, reason) if reason else
-                    no_points(exercise.name, exercise.points, "") | {"points": exercise.points})  # fmt: skip
+        points = 0 if reason else exercise.points
+        rows.append(no_points(exercise.name, exercise.points, reason) | {"points": points})
     return rows
 
 
@@ -115,105 +116,14 @@ def cells_to_run(original: NotebookNode, submission: NotebookNode) -> list[dict]
             cells.append({"id": name, "source": ours[name].source, "check": True})
         elif name not in ours or ours[name].metadata.nbgrader.solution:
             cells.append({"id": name, "source": cell.source, "check": False})
-    return cells + [{"id": n, "source": ours[n].source, "check": True} for n in sorted(checks - seen)]
-
-
-def in_sandbox(job: dict, seconds: float, hidden: list[Path]) -> tuple[dict[str, str], str]:
-    """Run a job; returns the reason for each check that was reached, and why the others were not."""
-    with tempfile.TemporaryDirectory(prefix="submission-", ignore_cleanup_errors=True) as folder:
-        place = Path(folder).resolve()
-        copy_code(place / "code")
-        (place / "work").mkdir()
-        process = subprocess.Popen(
-            [*walls(place, hidden), sys.executable, "-m", "exercises.worker"], cwd=place / "work",
-            env=environment(place), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            start_new_session=True, text=True, encoding="utf-8", errors="replace",
-        )  # fmt: skip
-        late = False
-        try:
-            output, _ = process.communicate(json.dumps(job), timeout=seconds)
-        except subprocess.TimeoutExpired:
-            late = True
-        finally:
-            end_group(process)
-        if late:
-            output, _ = process.communicate()
-    return read_answers(output, f"was stopped after {seconds:g} seconds" if late else
-                        f"ended (code {process.returncode})")  # fmt: skip
-
-
-def read_answers(output: str, how: str) -> tuple[dict[str, str], str]:
-    """The worker's lines: the reason for each check, and a sentence for those that are missing."""
-    reasons, last = {}, "the set-up"
-    for line in output.splitlines():
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            continue  # the last line of a process that was killed
-        if "check" in answer:
-            reasons[answer["check"]] = answer["reason"]
-        elif "broken" in answer:
-            return reasons, answer["broken"]
-        else:
-            last = answer["begins"]
-    return reasons, f"The program {how} in {last}, before this was checked."
-
-
-def end_group(process: subprocess.Popen) -> None:
-    """Kill a process and all that it has started in its session."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
-def copy_code(target: Path) -> None:
-    """What a notebook imports, in a copy that may be damaged; the exercises' sources stay behind."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "minimind_lite", target / "minimind_lite", ignore=ignored)
-    (target / "exercises").mkdir()
-    for path in COURSE.glob("*.py"):
-        shutil.copy(path, target / "exercises")
-
-
-def environment(place: Path) -> dict[str, str]:
-    """The variables of the process: nothing of the teacher's but the search path."""
-    return {
-        "PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(place / "code"), "HOME": str(place / "work"),
-        "TMPDIR": str(place / "work"), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "Agg",
-        "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
-
-
-def walls(place: Path, hidden: list[Path]) -> list[str]:
-    """The command before the command: bubblewrap's, if it works here.
-
-    The whole disk can be read, but this repository, the home folder and the folders `hidden` are
-    empty: what is in there could end up in a reason. Python's own folders are put back.
-    """
-    if not bubblewrap_works():
-        return []
-    command = ["bwrap", "--unshare-all", "--new-session", "--die-with-parent", "--cap-drop", "ALL",
-               "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]  # fmt: skip
-    for folder in sorted({path.resolve() for path in (ROOT, Path.home(), *hidden)} - {Path("/")}):
-        command += ["--tmpfs", str(folder)]
-    site = [folder for folder in sys.path if "site-packages" in folder]
-    for folder in dict.fromkeys([sys.base_prefix, sys.prefix, os.path.realpath(sys.prefix), *site, str(place)]):
-        command += ["--ro-bind", folder, folder]
-    return [*command, "--bind", str(place / "work"), str(place / "work"), "--chdir", str(place / "work"), "--"]
-
-
-@cache
-def bubblewrap_works() -> bool:
-    """Is bubblewrap installed, and allowed to make its walls here?"""
-    if not shutil.which("bwrap"):
-        return False
-    trial = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "true"]
-    return subprocess.run(trial, capture_output=True).returncode == 0
+    return cells + [
+        {"id": n, "source": ours[n].source, "check": True} for n in sorted(checks - seen)
+    ]
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
     """Rows as CSV; no cell can be taken for a formula, and a reason is one line."""
+
     def plain(value):
         text = " ".join(str(value).split())
         return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
@@ -226,9 +136,15 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("submitted", type=Path, help="the folder that holds a folder for each student")
-    parser.add_argument("--csv", type=Path, default=Path("grades.csv"), help="where the points go (grades.csv)")
-    parser.add_argument("--seconds", type=float, default=Limits.seconds, help="time for one notebook")
+    parser.add_argument(
+        "submitted", type=Path, help="the folder that holds a folder for each student"
+    )
+    parser.add_argument(
+        "--csv", type=Path, default=Path("grades.csv"), help="where the points go (grades.csv)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=Limits.seconds, help="time for one notebook"
+    )
     arguments = parser.parse_args()
     if not bubblewrap_works():
         print("bubblewrap (bwrap) is not installed or may not run here: submissions run in a copy and with "

@@ -27,7 +27,9 @@ def run_plugs(path: Path) -> list[str]:
         done = shell.run_cell(exercise.plug)
         print(f"--- {time.perf_counter() - began:.1f} s")
         if not done.success:
-            failed.append(f"{path.stem}, plug-{exercise.name}: {done.error_before_exec or done.error_in_exec}")
+            failed.append(
+                f"{path.stem}, plug-{exercise.name}: {done.error_before_exec or done.error_in_exec}"
+            )
     return failed
 
 

@@ -60,7 +60,9 @@ def release(course: Path = COURSE, names: list[str] | None = None) -> list[Path]
             continue
         done = api.generate_assignment(source.stem, force=True, create=True)
         if not done["success"]:
-            raise ValueError(f"nbgrader could not release {source.stem}: {done.get('error') or done['log']}")
+            raise ValueError(
+                f"nbgrader could not release {source.stem}: {done.get('error') or done['log']}"
+            )
         released = course / "release" / source.stem / source.name
         found = leaks(read(source), read(released))
         if found:
@@ -72,7 +74,9 @@ def release(course: Path = COURSE, names: list[str] | None = None) -> list[Path]
 
 def regions(source: str, name: str) -> list[str]:
     """What stands between the marks BEGIN name and END name of a cell."""
-    return re.findall(rf"^\s*### BEGIN {name}\n(.*?)^\s*### END {name}", source, re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^\s*### BEGIN {name}\n(.*?)^\s*### END {name}", source, re.DOTALL | re.MULTILINE
+    )
 
 
 def leaks(source: nbformat.NotebookNode, released: nbformat.NotebookNode) -> list[str]:
@@ -89,9 +93,13 @@ def leaks(source: nbformat.NotebookNode, released: nbformat.NotebookNode) -> lis
     shown = {line.strip() for cell in source.cells for line in outside(cell.source).splitlines()}
     text = nbformat.writes(released)
     told = {line.strip() for cell in released.cells for line in cell.source.splitlines()}
-    found = [f"a line of {name} is left: {line}" for name, line in sorted(secret) if line in told - shown]
+    found = [
+        f"a line of {name} is left: {line}" for name, line in sorted(secret) if line in told - shown
+    ]
     found += [f"the mark {mark} is left" for mark in ("BEGIN", "END") if f"### {mark} " in text]
-    found += [f"cell {grade_id(cell)} has outputs" for cell in released.cells if cell.get("outputs")]
+    found += [
+        f"cell {grade_id(cell)} has outputs" for cell in released.cells if cell.get("outputs")
+    ]
     for cell in source.cells:
         solution = cell.metadata.get("nbgrader", {}).get("solution")
         if solution and not regions(cell.source, "SOLUTION"):
@@ -102,14 +110,21 @@ def leaks(source: nbformat.NotebookNode, released: nbformat.NotebookNode) -> lis
 def outside(source: str) -> str:
     """A cell without its marked regions."""
     for name in REGIONS:
-        source = re.sub(rf"^\s*### BEGIN {name}\n.*?^\s*### END {name}", "", source, flags=re.DOTALL | re.MULTILINE)
+        source = re.sub(
+            rf"^\s*### BEGIN {name}\n.*?^\s*### END {name}",
+            "",
+            source,
+            flags=re.DOTALL | re.MULTILINE,
+        )
     return source
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="which notebooks; all of them if none is named")
-    parser.add_argument("--work", action="store_true", help="copy those that are not there yet to exercises/work")
+    parser.add_argument(
+        "--work", action="store_true", help="copy those that are not there yet to exercises/work"
+    )
     arguments = parser.parse_args()
     try:
         paths = release(COURSE, arguments.names)
@@ -121,7 +136,9 @@ def main() -> None:
         sys.exit("No notebook of that name in exercises/source.")
     if arguments.work:
         begun = begin_work(paths, COURSE / "work")
-        print(f"exercises/work: {len(begun)} notebooks are new, {len(paths) - len(begun)} were there and stay as they are")
+        print(
+            f"exercises/work: {len(begun)} notebooks are new, {len(paths) - len(begun)} were there and stay as they are"
+        )
 
 
 if __name__ == "__main__":

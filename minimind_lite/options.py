@@ -51,7 +51,7 @@ def read_config(argv: list[str]) -> dict:
 
     It is read before the rest of the command line, whose defaults depend on it.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = argparse.ArgumentParser("python -m minimind_lite", add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=Path)
     path = first.parse_known_args(argv)[0].config
     if path is None:

@@ -7,7 +7,18 @@ import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 
-from exercises.checks import TooLong, Wrong, difference, expect, limit, right, run, same, show, show_call
+from exercises.checks import (
+    TooLong,
+    Wrong,
+    difference,
+    expect,
+    limit,
+    right,
+    run,
+    same,
+    show,
+    show_call,
+)
 
 
 def told(function, *arguments, **named):
@@ -33,7 +44,9 @@ def test_run_names_the_call_that_failed_and_the_line():
     def first(items):
         return items[0]
 
-    assert told(run, first, []) .startswith("first([]) failed with IndexError: list index out of range (line ")
+    assert told(run, first, []).startswith(
+        "first([]) failed with IndexError: list index out of range (line "
+    )
     assert "return items[0]" in told(run, first, [])
 
     def stub(x):
@@ -72,7 +85,9 @@ def test_a_loop_without_end_is_stopped_though_it_catches_exceptions():
             except Exception:
                 pass
 
-    assert "had not returned after 0.1 seconds" in told(run, lambda x: next(x for x in itertools.count() if x < 0), 1, seconds=0.1)
+    assert "had not returned after 0.1 seconds" in told(
+        run, lambda x: next(x for x in itertools.count() if x < 0), 1, seconds=0.1
+    )
     assert "had not returned after 0.1 seconds" in told(run, loop, 1, seconds=0.1)
 
 
@@ -107,9 +122,18 @@ def test_difference(got, wanted, words):
 
 
 def test_a_known_mistake_is_named_before_the_general_reason():
-    message = told(same, 8.0, 4.0, "f(2)", "Twice two.", [(8.0, "You doubled twice."), (2.0, "You did nothing.")])
+    message = told(
+        same,
+        8.0,
+        4.0,
+        "f(2)",
+        "Twice two.",
+        [(8.0, "You doubled twice."), (2.0, "You did nothing.")],
+    )
     assert message == "You doubled twice. (8 instead of 4)\n  f(2)\n  gave   8.0\n  wanted 4.0"
-    assert told(same, 5.0, 4.0, "f(2)", "Twice two.", [(8.0, "no")]).startswith("Twice two. (5 instead of 4)")
+    assert told(same, 5.0, 4.0, "f(2)", "Twice two.", [(8.0, "no")]).startswith(
+        "Twice two. (5 instead of 4)"
+    )
     assert told(same, 4.0, 4.0, "f(2)") == ""
     assert told(expect, False, "because") == "because" and told(expect, True, "because") == ""
 
@@ -117,14 +141,20 @@ def test_a_known_mistake_is_named_before_the_general_reason():
 def test_values_are_shown_in_a_line():
     assert show(torch.tensor([[1.00004, 2.0]])) == "tensor([[1.0, 2.0]])"
     assert show(torch.zeros(9, 9)) == "a tensor of shape [9, 9]"
-    assert show(double) == "double" and show(torch.nn.Module) == "<class 'torch.nn.modules.module.Module'>"
+    assert (
+        show(double) == "double"
+        and show(torch.nn.Module) == "<class 'torch.nn.modules.module.Module'>"
+    )
     assert len(show("x" * 500)) < 100 and len(show(list(range(500)))) < 150
     assert show_call(double, [1], n=2) == "double([1], n=2)"
 
 
 def test_a_notebook_shows_the_reason_and_no_traceback(capsys):
     shell = InteractiveShell()
-    shell.run_cell("from exercises.checks import Wrong\nraise Wrong('Row 2 should end after three ones.')", store_history=False)
+    shell.run_cell(
+        "from exercises.checks import Wrong\nraise Wrong('Row 2 should end after three ones.')",
+        store_history=False,
+    )
     assert capsys.readouterr().out.strip() == "Not yet. Row 2 should end after three ones."
     right("Well done.")
     assert capsys.readouterr().out == "Right. Well done.\n"

@@ -12,6 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from exercises import grade as grading
+from exercises import sandbox
 from exercises.notebooks import COURSE, exercises_of, grade_id, read
 from exercises.release import begin_work, course_config, leaks, release
 
@@ -35,6 +36,7 @@ right("Polite.")"""
 
 def tiny_notebook():
     """Two exercises without torch, so that a process starts in a moment."""
+
     def cell(make, name, source, points=None, solution=False):
         mark = {"schema_version": 3, "grade_id": name, "grade": points is not None, "solution": solution,
                 "locked": not solution, "task": False} | ({"points": points} if points else {})  # fmt: skip
@@ -82,7 +84,10 @@ def graded(course: Path, folder: Path, **limits) -> dict:
     return found
 
 
-GOOD = {"double": "double = lambda n: 2 * n", "greet": "def greet(who):\n    return 'Hello, ' + who + '!'"}
+GOOD = {
+    "double": "double = lambda n: 2 * n",
+    "greet": "def greet(who):\n    return 'Hello, ' + who + '!'",
+}
 FULL = {"double": (2, ""), "greet": (3, "")}
 
 
@@ -90,9 +95,14 @@ def test_round_trip_from_release_to_csv(tmp_path):
     name = "03_tokenizer_to_ship"
     shutil.copytree(COURSE / "source" / name, tmp_path / "course" / "source" / name)
     (path,) = release(tmp_path / "course")
-    solutions = {e.name: e.solution for e in exercises_of(read(COURSE / "source" / name / f"{name}.ipynb"))}
+    solutions = {
+        e.name: e.solution for e in exercises_of(read(COURSE / "source" / name / f"{name}.ipynb"))
+    }
     hand_in(tmp_path / "in", "good", read(path), **solutions)
-    bad = {"space": "def repaired(decoded):\n    return decoded.lstrip()", "stream": "def whole_characters(:"}
+    bad = {
+        "space": "def repaired(decoded):\n    return decoded.lstrip()",
+        "stream": "def whole_characters(:",
+    }
     hand_in(tmp_path / "in", "bad", read(path), **bad)
     grading.write_csv(tmp_path / "grades.csv", list(grading.grade(tmp_path / "in")))
     with open(tmp_path / "grades.csv", encoding="utf-8", newline="") as file:
@@ -131,15 +141,26 @@ def test_submissions_that_misbehave_cost_their_own_points_only(course, tmp_path)
     hand_in(everyone, "edits the checks", source, double="def double(n): return 0", check_double="print('Right.')",
             setup="def same(*a): pass", greet=GOOD["greet"])  # fmt: skip
     hand_in(everyone, "exits", source, **GOOD | {"greet": "import os; os._exit(0)"})
-    hand_in(everyone, "hogs", source, **GOOD | {"double": "def double(n):\n    return len(bytearray(1 << 36))"})
+    hand_in(
+        everyone,
+        "hogs",
+        source,
+        **GOOD | {"double": "def double(n):\n    return len(bytearray(1 << 36))"},
+    )
     hand_in(everyone, "loops", source, **GOOD | {"double": "def double(n):\n    while True: pass"})
-    hand_in(everyone, "prints", source, **GOOD | {"double": "print('x' * 10**6)\n" + GOOD["double"]})
+    hand_in(
+        everyone, "prints", source, **GOOD | {"double": "print('x' * 10**6)\n" + GOOD["double"]}
+    )
     hand_in(everyone, "redefines", source, **GOOD | {"double": cheat})
     hand_in(everyone, "z good one", source, **GOOD)
     found = graded(course, everyone)
     assert found["a good one"] == found["z good one"] == found["prints"] == FULL
     assert found["deletes"]["greet"] == (3, "")
-    assert precious.read_text() and (COURSE / "checks.py").is_file() and len(list(everyone.iterdir())) == 9
+    assert (
+        precious.read_text()
+        and (COURSE / "checks.py").is_file()
+        and len(list(everyone.iterdir())) == 9
+    )
     expected = {
         "edits the checks": "Twice two is four", "hogs": "MemoryError", "loops": "had not returned after 0.5 seconds",
         "redefines": "Twice two is four",
@@ -149,7 +170,9 @@ def test_submissions_that_misbehave_cost_their_own_points_only(course, tmp_path)
         assert points == 0 and fragment in reason, (student, reason)
         assert found[student]["greet"] == (3, ""), student
     assert found["exits"]["double"] == (2, "")
-    assert found["exits"]["greet"][0] == 0 and "ended (code 0) in greet" in found["exits"]["greet"][1]
+    assert (
+        found["exits"]["greet"][0] == 0 and "ended (code 0) in greet" in found["exits"]["greet"][1]
+    )
 
 
 def test_a_loop_that_turns_the_alarm_off_is_killed(course, tmp_path):
@@ -178,11 +201,19 @@ def test_a_deleted_check_is_run_and_a_copied_cell_does_not_count_twice(course):
     notebook.cells = [cell for cell in notebook.cells if grade_id(cell) != "check-double"]
     notebook.cells.append(nbformat.from_dict(notebook.cells[2]))
     cells = grading.cells_to_run(tiny_notebook(), notebook)
-    assert [cell["id"] for cell in cells] == ["double", "greet", "check-greet", "cell 8", "check-double"]
+    assert [cell["id"] for cell in cells] == [
+        "double",
+        "greet",
+        "check-greet",
+        "cell 8",
+        "check-double",
+    ]
     assert [cell["check"] for cell in cells] == [False, False, True, False, True]
 
 
-@pytest.mark.skipif(not grading.bubblewrap_works(), reason="bubblewrap is not installed or may not run here")
+@pytest.mark.skipif(
+    not sandbox.bubblewrap_works(), reason="bubblewrap is not installed or may not run here"
+)
 def test_inside_the_walls(course, tmp_path):
     """No network, nothing else on the disk can be written; solutions, other people's work and home are out of sight."""
     server = socket.create_server(("127.0.0.1", 0))
@@ -191,7 +222,12 @@ def test_inside_the_walls(course, tmp_path):
     outside.write_text("kept")
     calls = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 2)"
     hand_in(tmp_path / "in", "calls", tiny_notebook(), **GOOD | {"double": calls})
-    hand_in(tmp_path / "in", "writes", tiny_notebook(), **GOOD | {"double": f"open({str(outside)!r}, 'w').write('x')"})
+    hand_in(
+        tmp_path / "in",
+        "writes",
+        tiny_notebook(),
+        **GOOD | {"double": f"open({str(outside)!r}, 'w').write('x')"},
+    )
     secrets = [str(COURSE / "source"), str(tmp_path / "in" / "calls"), str(Path.home() / ".ssh")]
     peeks = f"import os; assert not any(map(os.path.exists, {secrets})), 'seen'\n" + GOOD["double"]
     hand_in(tmp_path / "in", "peeks", tiny_notebook(), **GOOD | {"double": peeks})
@@ -202,22 +238,35 @@ def test_inside_the_walls(course, tmp_path):
 
 
 def test_csv_is_one_line_a_row_and_never_a_formula(tmp_path):
-    row = dict.fromkeys(grading.COLUMNS, 0) | {"student": "=HYPERLINK()", "reason": "two\nlines, 你好"}
+    row = dict.fromkeys(grading.COLUMNS, 0) | {
+        "student": "=HYPERLINK()",
+        "reason": "two\nlines, 你好",
+    }
     grading.write_csv(tmp_path / "grades.csv", [row])
     text = (tmp_path / "grades.csv").read_text(encoding="utf-8")
-    assert text.splitlines()[1:] == ["'=HYPERLINK(),0,0,0,0,\"two lines, 你好\""]
+    assert text.splitlines()[1:] == ['\'=HYPERLINK(),0,0,0,0,"two lines, 你好"']
 
 
 def test_a_leak_is_found():
     source = tiny_notebook()
-    assert any("a line of double is left: return number + number" in leak for leak in leaks(source, source))
+    assert any(
+        "a line of double is left: return number + number" in leak for leak in leaks(source, source)
+    )
     assert any("mark BEGIN" in leak for leak in leaks(source, source))
     told = tiny_notebook()
     for cell in told.cells:
-        cell.source = "### nothing" if "SOLUTION" in cell.source or "HIDDEN" in cell.source else cell.source
+        cell.source = (
+            "### nothing" if "SOLUTION" in cell.source or "HIDDEN" in cell.source else cell.source
+        )
     assert leaks(source, told) == []
-    told.cells[1].source = '    same(run(double, 3, seconds=0.5), 6, show_call(double, 3), "Twice three is six.")'
-    assert leaks(source, told) == [f"a line of check-double is left: {told.cells[1].source.strip()}"]
+    told.cells[
+        1
+    ].source = (
+        '    same(run(double, 3, seconds=0.5), 6, show_call(double, 3), "Twice three is six.")'
+    )
+    assert leaks(source, told) == [
+        f"a line of check-double is left: {told.cells[1].source.strip()}"
+    ]
     source.cells[2].source = "def double(number):\n    return 2 * number"
     assert "the solution double has no marks, so all of it would stay" in leaks(source, source)
 
@@ -235,7 +284,12 @@ def test_nbgrader_grades_it_as_it_is(course, tmp_path):
     from nbgrader.apps import NbGraderAPI
 
     release(course)
-    hand_in(course / "submitted", "nora", read(course / "release" / "tiny" / "tiny.ipynb"), double=GOOD["double"])
+    hand_in(
+        course / "submitted",
+        "nora",
+        read(course / "release" / "tiny" / "tiny.ipynb"),
+        double=GOOD["double"],
+    )
     api = NbGraderAPI(config=course_config(course))
     done = api.autograde("tiny", "nora", force=True, create=True)
     assert done["success"], done
@@ -244,4 +298,8 @@ def test_nbgrader_grades_it_as_it_is(course, tmp_path):
     (submission,) = api.get_submissions("tiny")
     assert (submission["student"], submission["code_score"]) == ("nora", 2)
     text = (course / "autograded" / "nora" / "tiny" / "tiny.ipynb").read_text(encoding="utf-8")
-    assert "greet is not written yet" in text and "a plug is never graded" in text and "RuntimeError:" not in text
+    assert (
+        "greet is not written yet" in text
+        and "a plug is never graded" in text
+        and "RuntimeError:" not in text
+    )

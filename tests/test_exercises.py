@@ -37,12 +37,16 @@ class Solution:
 
 def solutions(stem: str) -> list[Solution]:
     """The cells of a file of solutions. Raises ValueError for a heading that is not understood."""
-    _, *parts = re.split(r"^# %% (.*)\n", (HERE / f"{stem}.py").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    _, *parts = re.split(
+        r"^# %% (.*)\n", (HERE / f"{stem}.py").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     found = []
     for heading, source in zip(parts[::2], parts[1::2]):
         match = re.fullmatch(r"(\S+) (right|wrong|wrong, hidden): (.+)", heading)
         if not match:
-            raise ValueError(f"tests/exercises/{stem}.py: this heading is not understood: # %% {heading}")
+            raise ValueError(
+                f"tests/exercises/{stem}.py: this heading is not understood: # %% {heading}"
+            )
         says = re.findall(r"^# says: (.+)$", source, re.MULTILINE)
         found.append(Solution(*match.groups(), says, source))
     return found
@@ -84,13 +88,19 @@ def test_reference_passes_and_stub_fails(stem, name, capsys):
 
 @pytest.mark.parametrize("stem, name", EXERCISES, ids=lambda value: str(value))
 def test_there_are_enough_solutions(stem, name):
-    kinds = [solution.kind for other, solution in SOLUTIONS if (other, solution.exercise) == (stem, name)]
+    kinds = [
+        solution.kind for other, solution in SOLUTIONS if (other, solution.exercise) == (stem, name)
+    ]
     assert kinds.count("right") >= 3
     assert len(kinds) - kinds.count("right") >= 6
     assert "wrong, hidden" in kinds, "a solution that knows the visible examples by heart must fail"
 
 
-@pytest.mark.parametrize("stem, solution", SOLUTIONS, ids=lambda v: v if isinstance(v, str) else f"{v.exercise}: {v.title}")
+@pytest.mark.parametrize(
+    "stem, solution",
+    SOLUTIONS,
+    ids=lambda v: v if isinstance(v, str) else f"{v.exercise}: {v.title}",
+)
 def test_solution(stem, solution, capsys):
     if solution.kind == "right":
         assert message(stem, solution.exercise, "source", solution.source) == ""
@@ -117,7 +127,11 @@ def test_the_walk_in_the_book_works_as_written(capsys):
             source = block
             continue
         reason = message("03_tokenizer_to_ship", "stream", stage, source)
-        said = f"Not yet. {reason}\n" if reason else capsys.readouterr().out.splitlines(keepends=True)[-1]
+        said = (
+            f"Not yet. {reason}\n"
+            if reason
+            else capsys.readouterr().out.splitlines(keepends=True)[-1]
+        )
         assert said == block
 
 
@@ -126,4 +140,6 @@ def test_the_teachers_page_lists_every_exercise(stem):
     tables = PAGE.read_text(encoding="utf-8").split(f"### Notebook {stem[:2]}")
     assert len(tables) == 2, f"book/classroom.md has no section on notebook {stem[:2]}"
     rows = re.findall(r"^\| `([^`]+)` \| (\d+) \|", tables[1].split("\n### ")[0], re.MULTILINE)
-    assert rows == [(name, str(exercise.points)) for name, exercise in parts(stem, "source")[1].items()]
+    assert rows == [
+        (name, str(exercise.points)) for name, exercise in parts(stem, "source")[1].items()
+    ]

@@ -17,7 +17,7 @@ from minimind_lite.model import ModelConfig, Transformer
 from minimind_lite.tokenizer import Tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
-ENTRY = '''
+ENTRY = """
 from exercises.speedrun.entries.common import train
 from minimind_lite.train import TrainConfig
 
@@ -26,7 +26,7 @@ def run(race):
     config = TrainConfig(total_steps=1000, warmup_steps=40, sequence_length=64, micro_batch_size=4)
     {before}
     return train(race, 300, shape, config, texts=30)
-'''
+"""
 
 
 def submission(folder: Path, before: str = "pass") -> Path:
@@ -61,7 +61,9 @@ def test_a_submission_that_keeps_the_rules(tmp_path):
     results = [race.run_submission(submission(tmp_path), 2e9, seed=1, scored=12) for _ in range(2)]
     assert 0.9 * 2e9 < results[0]["flops"] <= 2e9
     assert results[0]["floor"] < results[0]["bits_per_byte"] < 8
-    assert results[0]["bits_per_byte"] == results[1]["bits_per_byte"], "the same submission, the same score"
+    assert results[0]["bits_per_byte"] == results[1]["bits_per_byte"], (
+        "the same submission, the same score"
+    )
 
 
 @pytest.mark.parametrize("before, rule", [
@@ -112,16 +114,23 @@ def test_a_model_that_has_seen_the_validation_text_is_found_out():
 
 def test_our_first_entry_is_the_recipe_of_chapter_05(monkeypatch):
     seen = {}
-    monkeypatch.setattr(chapter_05, "train", lambda race, vocab, shape, config, texts: seen.update(locals()))
+    monkeypatch.setattr(
+        chapter_05, "train", lambda race, vocab, shape, config, texts: seen.update(locals())
+    )
     chapter_05.run(None)
     lite = recipe.PRESETS["lite"]
     assert ModelConfig(vocab_size=seen["vocab"], **seen["shape"]) == lite.model
-    assert (seen["config"].max_lr, seen["config"].optimizer) == (lite.pretrain.max_lr, lite.pretrain.optimizer)
+    assert (seen["config"].max_lr, seen["config"].optimizer) == (
+        lite.pretrain.max_lr,
+        lite.pretrain.optimizer,
+    )
 
 
 def test_the_table_of_the_book_holds_our_entries():
     results = read_json(ROOT / "book" / "speedrun.json")
-    entries = {path.stem for path in (ROOT / "exercises" / "speedrun" / "entries").glob("[a-z]*.py")} - {"common"}
+    entries = {
+        path.stem for path in (ROOT / "exercises" / "speedrun" / "entries").glob("[a-z]*.py")
+    } - {"common"}
     assert set(results) == entries and list(results)[0] == "chapter_05"
     assert len({row["budget"] for row in results.values()}) == 1
     for row in results.values():

@@ -13,9 +13,13 @@ from minimind_lite.recipe import usable_cpus
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m exercises.speedrun", description=__doc__)
-    parser.add_argument("submissions", type=Path, nargs="+", help="Python files with a function run(race)")
+    parser.add_argument(
+        "submissions", type=Path, nargs="+", help="Python files with a function run(race)"
+    )
     parser.add_argument("--flops", type=float, default=FLOPS, help=f"the budget ({FLOPS:g})")
-    parser.add_argument("--save", type=Path, help="add the results to this JSON file, by the files' names")
+    parser.add_argument(
+        "--save", type=Path, help="add the results to this JSON file, by the files' names"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(min(2, usable_cpus()))
     failed = False
@@ -27,8 +31,10 @@ def main() -> None:
             failed = True
             continue
         over = result["bits_per_byte"] - result["floor"]
-        print(f"{path.stem}: {result['bits_per_byte']:.3f} bits per byte, {over:.3f} above the entropy floor; "
-              f"{result['flops']:.4g} FLOPs, {result['parameters']:,} parameters, {result['seconds']:.0f} s")
+        print(
+            f"{path.stem}: {result['bits_per_byte']:.3f} bits per byte, {over:.3f} above the entropy floor; "
+            f"{result['flops']:.4g} FLOPs, {result['parameters']:,} parameters, {result['seconds']:.0f} s"
+        )
         if arguments.save:
             save(arguments.save, path.stem, result)
     sys.exit(failed)

@@ -53,7 +53,9 @@ class Watch:
             self.opened.append(os.fsdecode(arguments[0]))
 
 
-def run_submission(path: Path, flops: float = FLOPS, seed: int | None = None, scored: int = SCORED) -> dict:
+def run_submission(
+    path: Path, flops: float = FLOPS, seed: int | None = None, scored: int = SCORED
+) -> dict:
     """Run and score one submission; returns its line of the table.
 
     seed: for the fresh texts; drawn after training if it is left out. Raises RuleBroken with the
@@ -78,14 +80,21 @@ def run_submission(path: Path, flops: float = FLOPS, seed: int | None = None, sc
         watch.on = False
         corpus.documents, corpus.grammar = generators
     if budget.spent > flops:
-        raise RuleBroken(f"the budget of {flops:.3g} FLOPs is overrun: stop while race.left is enough for one more step.")
+        raise RuleBroken(
+            f"the budget of {flops:.3g} FLOPs is overrun: stop while race.left is enough for one more step."
+        )
     seconds = time.perf_counter() - began
-    check_files(watch.opened, {os.path.realpath(files[name]) for name in files if name != "pretrain"})
+    check_files(
+        watch.opened, {os.path.realpath(files[name]) for name in files if name != "pretrain"}
+    )
     model, tokenizer = rebuilt(returned, most)
     held_out = list(corpus.read_texts(files["pretrain_valid"]))[:scored]
     seed = int.from_bytes(os.urandom(4), "little") if seed is None else seed
     fresh = [document.text for document in corpus.documents(f"speedrun/{seed}", scored)]
-    scores = {name: by_text(model, tokenizer, some) for name, some in (("valid", held_out), ("fresh", fresh))}
+    scores = {
+        name: by_text(model, tokenizer, some)
+        for name, some in (("valid", held_out), ("fresh", fresh))
+    }
     check_unseen(scores["valid"], scores["fresh"])
     size = sum(len(text.encode("utf-8")) for text in held_out)
     return {
@@ -106,7 +115,9 @@ def load(path: Path):
         try:
             spec.loader.exec_module(module)
         except Overrun:
-            raise RuleBroken("the file computes before run(race) is called, where nothing is counted.") from None
+            raise RuleBroken(
+                "the file computes before run(race) is called, where nothing is counted."
+            ) from None
     if not callable(getattr(module, "run", None)):
         raise RuleBroken(f"{path} has no function run(race).")
     return module.run
@@ -132,13 +143,19 @@ def rebuilt(returned, most_parameters: int) -> tuple[Transformer, Tokenizer]:
         raise RuleBroken("run(race) should return the model and the tokenizer.")
     model, tokenizer = returned
     if not isinstance(model, Transformer) or not isinstance(tokenizer, Tokenizer):
-        raise RuleBroken("run(race) should return a minimind_lite Transformer and a minimind_lite Tokenizer.")
+        raise RuleBroken(
+            "run(race) should return a minimind_lite Transformer and a minimind_lite Tokenizer."
+        )
     new = Transformer(model.config)
     new.load_state_dict(model.state_dict())
     if count_parameters(new) > most_parameters:
-        raise RuleBroken(f"the model has {count_parameters(new):,} parameters; at most {most_parameters:,} are allowed.")
+        raise RuleBroken(
+            f"the model has {count_parameters(new):,} parameters; at most {most_parameters:,} are allowed."
+        )
     if new.config.vocab_size < tokenizer.vocab_size:
-        raise RuleBroken(f"the model knows {new.config.vocab_size} tokens, the tokenizer makes {tokenizer.vocab_size}.")
+        raise RuleBroken(
+            f"the model knows {new.config.vocab_size} tokens, the tokenizer makes {tokenizer.vocab_size}."
+        )
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         return new.eval(), Tokenizer.from_pretrained(folder)
@@ -151,7 +168,9 @@ def count_parameters(model) -> int:
 def by_text(model, tokenizer, texts: list[str]) -> list[tuple[float, int]]:
     """Bits and bytes of each text."""
     sizes = [len(text.encode("utf-8")) for text in texts]
-    return [(bits_per_byte(model, tokenizer, [text]) * size, size) for text, size in zip(texts, sizes)]
+    return [
+        (bits_per_byte(model, tokenizer, [text]) * size, size) for text, size in zip(texts, sizes)
+    ]
 
 
 def check_unseen(valid: list[tuple[float, int]], fresh: list[tuple[float, int]]) -> None:
@@ -160,6 +179,7 @@ def check_unseen(valid: list[tuple[float, int]], fresh: list[tuple[float, int]])
     Both are samples of one grammar, so their bits per byte differ by chance alone; the standard
     error of a ratio of sums tells by how much.
     """
+
     def ratio(sample):
         mean = sum(bits for bits, _ in sample) / sum(size for _, size in sample)
         typical = statistics.fmean(size for _, size in sample)

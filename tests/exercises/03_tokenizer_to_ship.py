@@ -1,5 +1,6 @@
 """Right and wrong solutions of exercises/source/03_tokenizer_to_ship, for tests/test_exercises.py."""
 
+
 # %% space right: asks whether there is one
 def repaired(text):
     if text.startswith(" "):
@@ -253,7 +254,13 @@ def whole_characters(chunks):
 # says: wanted ['🙂']
 def whole_characters(chunks):
     for chunk in chunks:
-        table = {b"\xe4\xbd": None, b"\xa0": "你", b"a\xe4": "a", b"\xbd\xa0b": "你b", b"a\xe4\xbd": "a"}
+        table = {
+            b"\xe4\xbd": None,
+            b"\xa0": "你",
+            b"a\xe4": "a",
+            b"\xbd\xa0b": "你b",
+            b"a\xe4\xbd": "a",
+        }
         text = table.get(chunk, chunk.decode("utf-8", "replace"))
         if text:
             yield text
@@ -359,7 +366,9 @@ def padded(rows, pad_id):
 # says: a value of type list instead of a tensor
 def padded(rows, pad_id):
     width = max(map(len, rows))
-    return [row + [pad_id] * (width - len(row)) for row in rows], [row + [-100] * (width - len(row)) for row in rows]
+    return [row + [pad_id] * (width - len(row)) for row in rows], [
+        row + [-100] * (width - len(row)) for row in rows
+    ]
 
 
 # %% padding wrong, hidden: the padding is always 0
@@ -419,8 +428,13 @@ def encode_turns(tokenizer, turns):
         if speaker in ("system", "user", "assistant"):
             ids, marks = tokenizer.encode_chat([{"role": speaker, "content": content}])
         else:
-            ids = [tokenizer.special_id("<|tool|>"), *tokenizer.encode(speaker + "\n"), *tokenizer.encode(content),
-                   tokenizer.im_end_id, *tokenizer.encode("\n")]
+            ids = [
+                tokenizer.special_id("<|tool|>"),
+                *tokenizer.encode(speaker + "\n"),
+                *tokenizer.encode(content),
+                tokenizer.im_end_id,
+                *tokenizer.encode("\n"),
+            ]
             marks = [False] * len(ids)
         all_ids, all_marks = all_ids + ids, all_marks + marks
     return all_ids, all_marks
@@ -465,7 +479,9 @@ def encode_turns(tokenizer, turns):
 def encode_turns(tokenizer, turns):
     ids, marks = [], []
     for speaker, content in turns:
-        start = 1 if speaker in ("system", "user", "assistant") else tokenizer.special_id("<|tool|>")
+        start = (
+            1 if speaker in ("system", "user", "assistant") else tokenizer.special_id("<|tool|>")
+        )
         head, body = [start, *tokenizer.encode(speaker + "\n")], tokenizer.encode(content)
         tail = [tokenizer.im_end_id, *tokenizer.encode("\n")]
         ids += head + body + tail
@@ -478,8 +494,15 @@ def encode_turns(tokenizer, turns):
 def encode_turns(tokenizer, turns):
     ids, marks = [], []
     for speaker, content in turns:
-        start = 1 if speaker in ("system", "user", "assistant") else tokenizer.special_id("<|tool|>")
-        turn = [start, *tokenizer.encode(speaker + "\n"), *tokenizer.encode(content), tokenizer.im_end_id]
+        start = (
+            1 if speaker in ("system", "user", "assistant") else tokenizer.special_id("<|tool|>")
+        )
+        turn = [
+            start,
+            *tokenizer.encode(speaker + "\n"),
+            *tokenizer.encode(content),
+            tokenizer.im_end_id,
+        ]
         ids += turn + tokenizer.encode("\n")
         marks += [speaker == "assistant"] * len(turn) + [False]
     return ids, marks
@@ -490,7 +513,9 @@ def encode_turns(tokenizer, turns):
 def encode_turns(tokenizer, turns):
     ids, marks = [], []
     for speaker, content in turns:
-        start = 1 if speaker in ("system", "user", "assistant") else tokenizer.special_id("<|tool|>")
+        start = (
+            1 if speaker in ("system", "user", "assistant") else tokenizer.special_id("<|tool|>")
+        )
         head = [start, *tokenizer.encode(speaker + "\n")]
         body = [*tokenizer.encode(content), tokenizer.im_end_id]
         ids += head + body + tokenizer.encode("\n")
@@ -503,8 +528,15 @@ def encode_turns(tokenizer, turns):
 def encode_turns(tokenizer, turns):
     ids, marks = [], []
     for speaker, content in turns:
-        start = 1 if speaker in ("system", "user", "assistant") else tokenizer.special_id("<|tool|>")
-        turn = [start, *tokenizer.encode(speaker + "\n"), *tokenizer.encode(content), *tokenizer.encode("\n")]
+        start = (
+            1 if speaker in ("system", "user", "assistant") else tokenizer.special_id("<|tool|>")
+        )
+        turn = [
+            start,
+            *tokenizer.encode(speaker + "\n"),
+            *tokenizer.encode(content),
+            *tokenizer.encode("\n"),
+        ]
         ids += turn
         marks += [False] * len(turn)
     return ids, marks
@@ -515,7 +547,9 @@ def encode_turns(tokenizer, turns):
 def encode_turns(tokenizer, turns):
     ids, marks = [], []
     for speaker, content in turns:
-        start = 1 if speaker in ("system", "user", "assistant") else tokenizer.special_id("<|tool|>")
+        start = (
+            1 if speaker in ("system", "user", "assistant") else tokenizer.special_id("<|tool|>")
+        )
         head = [start, *tokenizer.encode(speaker + "\n")]
         body = [*tokenizer.encode(content), tokenizer.im_end_id]
         ids += head + body + tokenizer.encode("\n")
@@ -532,7 +566,10 @@ def encode_turns(tokenizer, turns):
         usual = speaker in ("system", "user", "assistant")
         start = 1 if usual else tokenizer.special_id("<|tool|>")
         head = [start, *tokenizer.encode(speaker + "\n")]
-        body = [*(tokenizer.encode(content) if usual else reader.encode(content).ids), tokenizer.im_end_id]
+        body = [
+            *(tokenizer.encode(content) if usual else reader.encode(content).ids),
+            tokenizer.im_end_id,
+        ]
         ids += head + body + tokenizer.encode("\n")
         marks += [False] * len(head) + [speaker == "assistant"] * len(body) + [False]
     return ids, marks
@@ -558,13 +595,19 @@ def undo(fast, config):
             return step | {"pretokenizers": [calm(inner) for inner in step["pretokenizers"]]}
         return step | {"add_prefix_space": False} if "add_prefix_space" in step else step
 
-    fast = fast | {"normalizer": None, "post_processor": None, "pre_tokenizer": calm(fast["pre_tokenizer"])}
+    fast = fast | {
+        "normalizer": None,
+        "post_processor": None,
+        "pre_tokenizer": calm(fast["pre_tokenizer"]),
+    }
     return fast, config | {"add_prefix_space": False}
 
 
 # %% bug right: by way of text
 def undo(fast, config):
-    fast = json.loads(json.dumps(fast).replace('"add_prefix_space": true', '"add_prefix_space": false'))
+    fast = json.loads(
+        json.dumps(fast).replace('"add_prefix_space": true', '"add_prefix_space": false')
+    )
     fast["normalizer"] = None
     fast["post_processor"] = None
     return fast, {**config, "add_prefix_space": False}
@@ -591,7 +634,7 @@ def undo(fast, config):
 
 
 # %% bug wrong: only tokenizer.json's flag; the other faults stay
-# says: Which part of tokenizer.json adds tokens after encoding
+# says: adds tokens after encoding
 def undo(fast, config):
     fast = copy.deepcopy(fast)
     fast["pre_tokenizer"]["add_prefix_space"] = False
@@ -638,8 +681,16 @@ def undo(fast, config):
 # %% bug wrong: the pre-tokenizer goes, and the alphabet with it
 # says: Which step of tokenizer.json adds a space
 def undo(fast, config):
-    fast = fast | {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True,
-                                     "use_regex": True}, "normalizer": None, "post_processor": None}
+    fast = fast | {
+        "pre_tokenizer": {
+            "type": "ByteLevel",
+            "add_prefix_space": True,
+            "trim_offsets": True,
+            "use_regex": True,
+        },
+        "normalizer": None,
+        "post_processor": None,
+    }
     return fast, config | {"add_prefix_space": False}
 
 
@@ -660,7 +711,12 @@ def undo(fast, config):
 # %% bug wrong, hidden: puts a pre-tokenizer of its own in the place
 # says: A text has other ids than the model was trained with
 def undo(fast, config):
-    plain = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    plain = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": True,
+    }
     fast = fast | {"pre_tokenizer": plain, "normalizer": None, "post_processor": None}
     return fast, config | {"add_prefix_space": False}
 
@@ -701,7 +757,11 @@ def complete(tokenizer, prompt, choose, back):
     def go_on(ids, pending):
         if not pending:
             return ids
-        fit = sorted(i for i, piece in every.items() if pending.startswith(piece) or piece.startswith(pending))
+        fit = sorted(
+            i
+            for i, piece in every.items()
+            if pending.startswith(piece) or piece.startswith(pending)
+        )
         new = choose(ids, fit)
         return go_on([*ids, new], pending[len(every[new]) :])
 
@@ -719,7 +779,9 @@ def complete(t, prompt, choose, back):
     while written < len(whole):
         rest = whole[written:]
         usual = (i for i in range(t.vocab_size) if i not in special_ids(t))
-        allowed = [i for i in usual if (t.token_bytes(i) + rest[len(t.token_bytes(i)) :]).startswith(rest)]
+        allowed = [
+            i for i in usual if (t.token_bytes(i) + rest[len(t.token_bytes(i)) :]).startswith(rest)
+        ]
         ids.append(choose(ids, allowed))
         written += len(t.token_bytes(ids[-1]))
     return ids
@@ -786,7 +848,12 @@ def complete(tokenizer, prompt, choose, back):
     while pending:
         usual = [i for i in range(tokenizer.vocab_size) if i not in special_ids(tokenizer)]
         pieces = {i: tokenizer.token_bytes(i) for i in usual}
-        ids.append(choose(ids, [i for i, b in pieces.items() if b.startswith(pending) or pending.startswith(b)]))
+        ids.append(
+            choose(
+                ids,
+                [i for i, b in pieces.items() if b.startswith(pending) or pending.startswith(b)],
+            )
+        )
     return ids
 
 
@@ -798,7 +865,12 @@ def complete(tokenizer, prompt, choose, back):
     pending = b"".join(map(tokenizer.token_bytes, taken))
     usual = [i for i in range(tokenizer.vocab_size) if i not in special_ids(tokenizer)]
     pieces = {i: tokenizer.token_bytes(i) for i in usual}
-    return [*ids, choose(ids, [i for i, b in pieces.items() if b.startswith(pending) or pending.startswith(b)])]
+    return [
+        *ids,
+        choose(
+            ids, [i for i, b in pieces.items() if b.startswith(pending) or pending.startswith(b)]
+        ),
+    ]
 
 
 # %% heal wrong, hidden: a special token may be written
@@ -810,7 +882,12 @@ def complete(tokenizer, prompt, choose, back):
     pending = b"".join(map(tokenizer.token_bytes, taken))
     pieces = {i: tokenizer.token_bytes(i) for i in range(tokenizer.vocab_size)}
     while pending:
-        ids.append(choose(ids, [i for i, b in pieces.items() if b.startswith(pending) or pending.startswith(b)]))
+        ids.append(
+            choose(
+                ids,
+                [i for i, b in pieces.items() if b.startswith(pending) or pending.startswith(b)],
+            )
+        )
         pending = pending[len(pieces[ids[-1]]) :]
     return ids
 
@@ -824,7 +901,12 @@ def complete(tokenizer, prompt, choose, back):
     usual = [i for i in range(tokenizer.vocab_size) if i not in special_ids(tokenizer)]
     pieces = {i: tokenizer.token_bytes(i) for i in usual}
     while pending:
-        ids.append(choose(ids, [i for i, b in pieces.items() if b.startswith(pending) or pending.startswith(b)]))
+        ids.append(
+            choose(
+                ids,
+                [i for i, b in pieces.items() if b.startswith(pending) or pending.startswith(b)],
+            )
+        )
         pending = pending[len(pieces[ids[-1]]) :]
     return ids
 
@@ -840,6 +922,10 @@ def complete(tokenizer, prompt, choose, back):
     pieces = {i: tokenizer.token_bytes(i) for i in usual}
     while pending:
         start = pending.encode()
-        ids.append(choose(ids, [i for i, b in pieces.items() if b.startswith(start) or start.startswith(b)]))
+        ids.append(
+            choose(
+                ids, [i for i, b in pieces.items() if b.startswith(start) or start.startswith(b)]
+            )
+        )
         pending = start[len(pieces[ids[-1]]) :].decode()
     return ids

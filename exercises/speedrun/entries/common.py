@@ -13,7 +13,9 @@ from minimind_lite.tokenizer import Tokenizer
 from minimind_lite.train import TrainConfig, make_optimizers, training_step
 
 
-def train(race: Race, vocab_size: int, shape: dict, config: TrainConfig, texts: int) -> tuple[Transformer, Tokenizer]:
+def train(
+    race: Race, vocab_size: int, shape: dict, config: TrainConfig, texts: int
+) -> tuple[Transformer, Tokenizer]:
     """Train a new model until the budget is spent.
 
     The learning rate follows the share of the budget that is gone: config.total_steps and
