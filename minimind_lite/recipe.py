@@ -342,7 +342,7 @@ def fit(
     trained = DistributedDataParallel(model) if dist.is_initialized() else model
     try:
         log = train(trained, windows, config, directory, description=description, validate=validate,
-                    validate_every=50, on_step=on_step)  # fmt: skip
+                    validate_every=100, on_step=on_step)  # fmt: skip
     finally:
         if is_main():
             write_run(directory, run)  # now it is known which number format "auto" chose
