@@ -1,5 +1,6 @@
 """Check rendered pages: `python tests/check_pages.py _build/html`. Exits with 1 and a list if any fails."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,9 +12,23 @@ from bs4 import BeautifulSoup
 ROOT = Path(__file__).resolve().parents[1]
 
 
+# Words that a reader will look for; the index holds their stems. Chinese is cut into words by jieba.
+SEARCHED = {"": ("add_prefix_spac", "nan"), "zh": ("add_prefix_spac", "nan", "补齐", "词元", "静默")}
+
+
+def unfindable(html: Path) -> list[str]:
+    """Words that the search of the English or the Chinese pages does not know."""
+    found = []
+    for folder, words in SEARCHED.items():
+        index = (html / folder / "searchindex.js").read_text(encoding="utf-8")
+        terms = json.loads(index[index.index("(") + 1 : index.rindex(")")])["terms"]
+        found += [f"{folder or '.'}: the search does not find {word}" for word in words if word not in terms]
+    return found
+
+
 def check(html: Path) -> list[str]:
     """Everything that is wrong with the pages below a folder, a sentence each."""
-    problems = []
+    problems = unfindable(html)
     pages = {path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
              for path in html.rglob("*.html") if "_static" not in path.parts}  # fmt: skip
     anchors = {path: {tag["id"] for tag in page.find_all(id=True)} for path, page in pages.items()}
