@@ -48,7 +48,7 @@ def test_words_in_tables_buttons_titles_and_pictures_are_extracted(templates):
 
 def write(path, messages):
     lines = ['msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n']
-    lines += [f"{'#, fuzzy' if fuzzy else '#'}\nmsgid \"{text}\"\nmsgstr \"{done}\"\n" for text, done, fuzzy in messages]
+    lines += [f"{'#, fuzzy' if doubtful else '#'}\nmsgid \"{text}\"\nmsgstr \"{done}\"\n" for text, done, doubtful in messages]
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
 
@@ -77,7 +77,8 @@ def test_an_edited_book_is_noticed_and_the_update_keeps_what_was_done(tmp_path, 
     monkeypatch.setattr(languages, "LOCALE", tmp_path / "locale")
     folder = tmp_path / "locale" / languages.LANGUAGE / "LC_MESSAGES" / "book"
     folder.mkdir(parents=True)
-    po = write(folder / "a.po", [("The first loss is about nine.", "第一个损失大约是九。", False), ("Stays.", "不变。", False)])
+    po = write(folder / "a.po", [("The first loss is about nine.", "第一个损失大约是九。", False),
+                                 ("Stays.", "不变。", False)])  # fmt: skip
 
     def extract(staged, target):
         (target / "_build" / "gettext" / "book").mkdir(parents=True)

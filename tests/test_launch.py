@@ -99,7 +99,8 @@ def test_with_a_repository_each_notebook_has_buttons_that_name_it(tmp_path):
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["config"]["html_theme_options"]["repository_url"] = URL
     (source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    toc = {"format": "jb-book", "root": "book/intro", "parts": [{"caption": "c", "chapters": [{"file": "chapters/01_x"}]}]}
+    part = {"caption": "c", "chapters": [{"file": "chapters/01_x"}]}
+    toc = {"format": "jb-book", "root": "book/intro", "parts": [part]}
     (source / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     (source / "book" / "intro.md").write_text("# Front\n", encoding="utf-8")
     notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# One"), v4.new_code_cell("1", execution_count=1)],

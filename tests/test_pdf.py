@@ -22,7 +22,8 @@ FIRST = f"""<html lang="en"><body><article class="bd-article"><section id="first
 <h1><span class="section-number">1. </span>The first chapter</h1>
 <details class="hide above-input"><summary>Show code cell source</summary><pre>folded_away = 1</pre></details>
 <div class="highlight"><pre>{LONG_LINE}</pre></div>
-<section id="two"><h2><span class="section-number">1.1. </span>Words 词表</h2><p>Back to <a href="../book.html">the front</a>.
+<section id="two"><h2><span class="section-number">1.1. </span>Words 词表</h2>
+<p>Back to <a href="../book.html">the front</a>.
 <a href="https://example.org/">Elsewhere</a></p>
 <img src="../dot.svg" alt="a dot" width="9"></section></section></article></body></html>"""
 

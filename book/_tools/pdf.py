@@ -21,7 +21,8 @@ from pypdf import PdfReader
 STYLE = Path(__file__).with_name("print.css")
 CONTENTS = {"en": "Contents", "zh": "目录"}
 # What a printed page has no use for: what is clicked or played, and code that is folded on the screen.
-LEFT_OUT = "script, .headerlink, .copybtn, .buttons, .no-print, details.above-input, .path-picture svg.columns-3, iframe"
+LEFT_OUT = ("script, iframe, .headerlink, .copybtn, .buttons, .no-print, details.above-input, "
+            ".path-picture svg.columns-3")  # fmt: skip
 WHOLE = 25  # lines: code that is shorter stays on one page
 
 
@@ -94,8 +95,8 @@ def contents(title: str, rows: list[tuple[int, str, str]], places: dict[str, int
 
 def styles(html: Path, page: BeautifulSoup, path: Path, titles: dict[str, str]) -> str:
     """The book's style sheets, the one for print, and each page's title at the head of its sheets."""
-    links = [(path.parent / urlsplit(tag["href"]).path).resolve().as_uri()
-             for tag in page.find_all("link", rel="stylesheet", href=True) if not urlsplit(tag["href"]).scheme]  # fmt: skip
+    found = [urlsplit(tag["href"]) for tag in page.find_all("link", rel="stylesheet", href=True)]
+    links = [(path.parent / link.path).resolve().as_uri() for link in found if not link.scheme]
     rules = [
         f'#{name} {{ page: {name}; }} @page {name} {{ @top-left {{ content: "{title}"; }} }}'
         for name, title in ((n, t.replace("\\", "").replace('"', "'")) for n, t in titles.items())
@@ -148,7 +149,8 @@ def make(html: Path, target: Path) -> None:
         for _ in range(2):
             listed = contents(CONTENTS.get(language[:2], CONTENTS["en"]), rows[1:], known)
             document = (f'<!doctype html><html lang="{language}" data-theme="light" data-mode="light"><head>'
-                        f'<meta charset="utf-8"><title>{escape(title)}</title>{head}</head><body><main class="bd-content">'
+                        f'<meta charset="utf-8"><title>{escape(title)}</title>{head}</head>'
+                        f'<body><main class="bd-content">'
                         f"{body[0]}{listed}{''.join(body[1:])}</main></body></html>")  # fmt: skip
             print_page(program, document, draft)
             known = places(draft)
