@@ -480,8 +480,8 @@ def clipped_gradient(model, micro_batches, limit):
         logits = model(input_ids).flatten(0, 1)
         loss = F.cross_entropy(logits, labels.flatten(), ignore_index=IGNORE, reduction="sum")
         (loss / targets).backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
-    return norm.item()
+        nn.utils.clip_grad_norm_(model.parameters(), limit)
+    return gradient(model).norm().item()
 
 
 # %% clipped_gradient wrong: each number clipped
