@@ -56,8 +56,10 @@ def run(function: Callable, *arguments, seconds: float = SECONDS, **named):
             if isinstance(result, Iterator):
                 result = list(result)  # a generator does its work here, under the same limit
     except NotImplementedError:
-        raise Wrong(f"{function.__name__} is not written yet: put your code in place of the two lines "
-                    "below its docstring, run that cell, then this one.") from None  # fmt: skip
+        raise Wrong(
+            f"{function.__name__} is not written yet.\n  Put your code in place of the two lines "
+            "below its docstring, run that cell, then this one."
+        ) from None
     except TooLong:
         raise Wrong(
             f"{call} had not returned after {seconds:g} seconds: does its loop end?"

@@ -153,7 +153,7 @@ def test_submissions_that_misbehave_cost_their_own_points_only(course, tmp_path)
     )
     hand_in(everyone, "redefines", source, **GOOD | {"double": cheat})
     hand_in(everyone, "z good one", source, **GOOD)
-    found = graded(course, everyone)
+    found = graded(course, everyone, cell_seconds=60.0)
     assert found["a good one"] == found["z good one"] == found["prints"] == FULL
     assert found["deletes"]["greet"] == (3, "")
     assert (

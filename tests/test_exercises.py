@@ -114,6 +114,7 @@ def test_solution(stem, solution, capsys):
 
 
 PAGE = Path(__file__).resolve().parents[1] / "book" / "classroom.md"
+CHAPTERS = Path(__file__).resolve().parents[1] / "chapters"
 
 
 def test_the_walk_in_the_book_works_as_written(capsys):
@@ -143,3 +144,9 @@ def test_the_teachers_page_lists_every_exercise(stem):
     assert rows == [
         (name, str(exercise.points)) for name, exercise in parts(stem, "source")[1].items()
     ]
+
+
+@pytest.mark.parametrize("stem, name", EXERCISES, ids=lambda value: str(value))
+def test_the_chapter_states_the_exercise(stem, name):
+    text = "\n".join(cell.source for cell in read(CHAPTERS / f"{stem}.ipynb").cells)
+    assert f":label: ex-{stem[:2]}-{name}\n" in text

@@ -41,10 +41,13 @@ def main() -> None:
 
 
 def save(path: Path, name: str, result: dict) -> None:
-    """Add one result to a JSON file of results."""
+    """Add one result to a JSON file of results, less its time, which is the machine's and not the entry's."""
     results = read_json(path) if path.is_file() else {}
     with explaining(path):
-        write_json(path, results | {name: result})
+        write_json(
+            path,
+            results | {name: {key: value for key, value in result.items() if key != "seconds"}},
+        )
 
 
 if __name__ == "__main__":
