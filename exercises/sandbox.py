@@ -73,9 +73,10 @@ def copy_code(target: Path) -> None:
     """What a notebook imports, in a copy that may be damaged; the exercises' sources stay behind."""
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "minimind_lite", target / "minimind_lite", ignore=ignored)
-    (target / "exercises").mkdir()
-    for path in COURSE.glob("*.py"):
-        shutil.copy(path, target / "exercises")
+    for path in [*COURSE.glob("*.py"), *COURSE.glob("questions/*.py")]:
+        copy = target / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
 
 
 def environment(place: Path) -> dict[str, str]:

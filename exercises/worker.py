@@ -2,16 +2,19 @@
 
 Reads a job from standard input (JSON: setup, cells, limits), answers with one JSON line a check.
 The student's code runs here, so nothing that it prints, raises or redefines may matter: output is
-cut, and before every check the set-up and the checks' own module are made anew.
+cut, and before every check the set-up and the modules of the checks are made anew.
 """
 
-import importlib.util
+import importlib
 import io
 import json
 import os
 import resource
 import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.util import spec_from_loader
 from pathlib import Path
+from types import CodeType
 
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
@@ -41,13 +44,44 @@ def limit_resources(memory: int, file_size: int) -> None:
             pass  # some systems know no such limit
 
 
-def fresh_checks(code) -> None:
-    """Put the checks' module, as it was before any student's code ran, in its place."""
-    spec = importlib.util.spec_from_loader("exercises.checks", loader=None)
-    module = importlib.util.module_from_spec(spec)
-    exec(code, module.__dict__)
-    sys.modules["exercises.checks"] = module
-    sys.modules["exercises"].checks = module
+def modules_of_checks() -> dict[str, CodeType]:
+    """The modules that checks are made of, compiled: exercises.checks first, the others import it."""
+    here = Path(checks.__file__).parent
+    files = [here / "checks.py", here / "questions" / "__init__.py"]
+    files += sorted(path for path in here.glob("questions/*.py") if path not in files)
+    return {
+        ".".join(path.relative_to(here.parent).with_suffix("").parts).removesuffix(".__init__"):
+        compile(path.read_text(encoding="utf-8"), str(path), "exec") for path in files
+    }  # fmt: skip
+
+
+def fresh_checks(codes: dict[str, CodeType]) -> None:
+    """Put the modules of the checks, as they were before any student's code ran, in their places.
+
+    A module of questions is run again when the set-up imports it: few notebooks need them all.
+    """
+    for name in codes:
+        sys.modules.pop(name, None)
+    sys.meta_path[:] = [
+        FromMemory(codes),
+        *(f for f in sys.meta_path if type(f).__name__ != "FromMemory"),
+    ]
+    sys.modules["exercises"].checks = importlib.import_module("exercises.checks")
+    sys.modules["exercises"].questions = importlib.import_module("exercises.questions")
+
+
+class FromMemory(MetaPathFinder, Loader):
+    """Imports the modules of the checks from memory: their files may be damaged by now."""
+
+    def __init__(self, codes: dict[str, CodeType]):
+        self.codes = codes
+
+    def find_spec(self, name, path=None, target=None):
+        package = name == "exercises.questions"
+        return spec_from_loader(name, self, is_package=package) if name in self.codes else None
+
+    def exec_module(self, module):
+        exec(self.codes[module.__name__], module.__dict__)
 
 
 def run_cell(shell: InteractiveShell, source: str, seconds: float) -> str:
@@ -67,7 +101,7 @@ def run_cell(shell: InteractiveShell, source: str, seconds: float) -> str:
 
 def run_job(job: dict, answer) -> None:
     """Run the cells in order; answer(line) is told of every check. A cell: id, source, check."""
-    code = compile(Path(checks.__file__).read_text(encoding="utf-8"), checks.__file__, "exec")
+    codes = modules_of_checks()
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     failed = run_cell(shell, job["setup"], job["cell_seconds"])
     if failed:
@@ -77,7 +111,7 @@ def run_job(job: dict, answer) -> None:
         sys.stdout, sys.stderr = Head(), Head()
         answer({"begins": cell["id"]})
         if cell["check"]:
-            fresh_checks(code)
+            fresh_checks(codes)
             run_cell(shell, job["setup"], job["cell_seconds"])
         reason = run_cell(shell, cell["source"], job["cell_seconds"])
         if cell["check"]:

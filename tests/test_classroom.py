@@ -104,14 +104,26 @@ def test_round_trip_from_release_to_csv(tmp_path):
         "stream": "def whole_characters(:",
     }
     hand_in(tmp_path / "in", "bad", read(path), **bad)
+    forge = (
+        "import pathlib\n"
+        "import exercises.questions.tokenizer_to_ship as questions\n"
+        "for name in [name for name in dir(questions) if name[0] != '_']:\n"
+        "    setattr(questions, name, lambda *anything, **more: True)\n"
+        "pathlib.Path(questions.__file__).write_text('')\n"
+    )
+    hand_in(tmp_path / "in", "forger", read(path), **bad | {"space": forge + bad["space"]})
     grading.write_csv(tmp_path / "grades.csv", list(grading.grade(tmp_path / "in")))
     with open(tmp_path / "grades.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * len(solutions) and {row["assignment"] for row in rows} == {name}
-    reasons = {row["exercise"]: row["reason"] for row in rows if row["student"] == "bad"}
+    assert len(rows) == 3 * len(solutions) and {row["assignment"] for row in rows} == {name}
+    reasons, forged = (
+        {row["exercise"]: row["reason"] for row in rows if row["student"] == student}
+        for student in ("bad", "forger")
+    )
+    assert forged == reasons
     for row in rows:
         assert row["points"] == (row["of"] if row["student"] == "good" else "0"), row
-        assert bool(row["reason"]) == (row["student"] == "bad")
+        assert bool(row["reason"]) == (row["student"] != "good")
     assert "You took all white space in front" in reasons["space"]
     assert "SyntaxError" in reasons["stream"]
     assert "is not written yet" in reasons["heal"]
