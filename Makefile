@@ -5,12 +5,16 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 CHAPTERS := $(sort $(wildcard chapters/*.ipynb))
 EXECUTED := $(CHAPTERS:chapters/%=_build/executed/%)
+# These need one processor each, so two run at a time; the others train, and want all there are.
+SINGLE := $(foreach number,03 01 02,$(filter _build/executed/$(number)%,$(EXECUTED)))
 PACKAGE := $(wildcard minimind_lite/*.py minimind_lite/*.mplstyle minimind_lite/text/*)
 TOOL := $(RUN) book/_tools/notebooks.py
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=1200 --nbval-sanitize-with=tests/sanitize.cfg
 
 .PHONY: $(shell sed -n "s/^\([a-z -]*\):.*/\1/p" $(firstword $(MAKEFILE_LIST)))
+ifndef TOGETHER
 .NOTPARALLEL:
+endif
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -29,7 +33,9 @@ models: $(INSTALLED)  ## make what is missing of corpus, tokenizer, base model a
 began:
 	@mkdir -p _build && date +%s > _build/.began
 
-book: began models $(EXECUTED)  ## train the models, run every chapter, render the book; later, what has changed
+book: began models  ## train the models, run every chapter, render the book; later, what has changed
+	@+$(MAKE) -s --no-print-directory -j2 TOGETHER=1 $(SINGLE)
+	@+$(MAKE) -s --no-print-directory $(EXECUTED)
 	@$(TOOL) render _build/executed
 	@$(TOOL) summary $$(cat _build/.began)
 

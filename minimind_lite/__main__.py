@@ -270,7 +270,8 @@ def start_processes() -> None:
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    # gradients go from GPU to GPU, counts from CPU to CPU
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     # The others wait while the first one tokenizes, which for a large corpus takes longer than
     # the usual ten minutes; a process that dies is noticed by torchrun, not by this limit.
     dist.init_process_group(backend, timeout=timedelta(hours=12))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from minimind_lite.files import replacing
@@ -178,6 +179,15 @@ def collate(rows: list[list[Sample]], pad_id: int = 0) -> MicroBatch:
             start = here.stop
     walled = any(len(row) > 1 for row in rows)
     return input_ids, labels, segment_ids if walled else None
+
+
+def widened(micro_batch: MicroBatch, width: int) -> MicroBatch:
+    """The same with padding up to a width, [rows, width], for those who want one shape only."""
+    input_ids, labels, segment_ids = micro_batch
+    more = (0, width - input_ids.shape[1])
+    if segment_ids is not None:
+        segment_ids = F.pad(segment_ids, more, value=-1)
+    return F.pad(input_ids, more), F.pad(labels, more, value=IGNORE), segment_ids
 
 
 class Windows:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from torch.utils.checkpoint import checkpoint
 
 
 @dataclass
@@ -93,6 +95,20 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask, causal: bool) -> Tensor:
+    """For each query the mean of the values, weighted by softmax(query . key / sqrt(head_dim)).
+
+    queries: [batch, heads, seq, head_dim]; keys, values: [batch, kv_heads, keys, head_dim]
+    -> [batch, heads, seq, head_dim]. Heads share keys in groups: 0, 1 use the first, and so on.
+    """
+    if isinstance(mask, BlockMask):
+        return flex_attention(queries, keys, values, block_mask=mask, enable_gqa=True)
+    grouped = queries.shape[1] != keys.shape[1]
+    return F.scaled_dot_product_attention(
+        queries, keys, values, attn_mask=mask, is_causal=causal, enable_gqa=grouped
+    )
+
+
 class Attention(nn.Module):
     """Grouped-query attention (Ainslie et al., 2023) with normalized queries and keys."""
 
@@ -111,7 +127,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cached) -> Tensor:
         """x: [batch, seq, hidden] -> [batch, seq, hidden].
 
-        mask: [batch or 1, 1, seq, keys], True where a query may look; None is plain causal.
+        mask: as `attention_mask` gives it, or `block_mask`; None is plain causal.
         cached(keys, values) stores this layer's new keys and values and returns all of them.
         """
         split = (*x.shape[:2], -1, self.head_dim)
@@ -121,13 +137,9 @@ class Attention(nn.Module):
         queries, keys = rotate(queries, cos, sin), rotate(keys, cos, sin)
         if cached is not None:
             keys, values = cached(keys, values)  # [batch, kv_heads, keys so far, head_dim]
-        mixed = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=mask,
-            # With a cache there are fewer queries than keys, and `is_causal` would align the
-            # triangle to the top left: the one query would see only the first key.
-            is_causal=mask is None and cached is None,
-            enable_gqa=queries.shape[1] != keys.shape[1],
-        )  # fmt: skip
+        # With a cache there are fewer queries than keys, and `is_causal` would align the
+        # triangle to the top left: the one query would see only the first key.
+        mixed = attend(queries, keys, values, mask, causal=mask is None and cached is None)
         return self.o_proj(mixed.transpose(1, 2).flatten(2))  # [batch, seq, hidden]
 
 
@@ -174,6 +186,25 @@ def attention_mask(
     return mask.view(-1, 1, seq, keys)
 
 
+def block_mask(segment_ids: Tensor) -> BlockMask:
+    """The same for FlexAttention, which skips blocks of 128 x 128 pairs without a True."""
+
+    def may_look(batch, head, query, key):
+        return (key <= query) & (segment_ids[batch, query] == segment_ids[batch, key])
+
+    rows, seq = segment_ids.shape
+    return create_block_mask(may_look, rows, None, seq, seq, device=segment_ids.device)
+
+
+TARGETS_AT_ONCE = 8192  # so many logits are held at a time
+
+
+def summed_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy in nats; logits: [n, vocab], labels: [n] -> the sum, in float32 or better."""
+    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+    return F.cross_entropy(logits, labels, reduction="sum")
+
+
 class Transformer(nn.Module):
     """Token ids to next-token logits.
 
@@ -189,6 +220,7 @@ class Transformer(nn.Module):
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         cos, sin = rotary_angles(config.head_dim, config.max_position_embeddings, config.rope_theta)
+        self.flex = False  # `train` turns it on for a compiled model on a GPU
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
         for parameter in self.parameters():
@@ -200,33 +232,56 @@ class Transformer(nn.Module):
             self.lm_head.weight = self.embed_tokens.weight
 
     def forward(
-        self, input_ids: Tensor, cache=None, segment_ids: Tensor | None = None
-    ) -> Tensor:
+        self, input_ids: Tensor, cache=None, segment_ids: Tensor | None = None,
+        targets: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:  # fmt: skip
         """input_ids: [batch, seq] -> logits: [batch, seq, vocab_size].
 
         cache: a `generate.KVCache` whose positions precede these; it is filled and advanced.
         segment_ids: [batch, seq] integers; a token sees only tokens of its own segment.
+        targets: (positions in the flattened batch, their labels), each [n] -> the sum of their
+        cross-entropies in nats instead of logits, which are made for these positions alone.
         Raises ValueError if the positions would pass max_position_embeddings.
         """
-        seq = input_ids.shape[1]
         start = 0 if cache is None else cache.length
-        end = start + seq
+        end = start + input_ids.shape[1]
         if end > self.config.max_position_embeddings:
             raise ValueError(
                 f"position {end} is past max_position_embeddings "
                 f"{self.config.max_position_embeddings}: shorten the text."
             )
-        mask = None
-        if cache is not None:
-            key_segments = cache.add_segments(segment_ids, seq)
-            if seq > 1 or segment_ids is not None:
-                mask = attention_mask(segment_ids, key_segments, seq, end, input_ids.device)
-        elif segment_ids is not None:
-            mask = attention_mask(segment_ids, segment_ids, seq, seq, input_ids.device)
+        mask = self.mask(input_ids, cache, segment_ids, end)
         x = self.embed_tokens(input_ids)  # [batch, seq, hidden]
         cos, sin = self.cos[start:end], self.sin[start:end]
         for index, layer in enumerate(self.layers):
             x = layer(x, cos, sin, mask, None if cache is None else cache.layer(index))
         if cache is not None:
             cache.length = end
-        return self.lm_head(self.norm(x))  # [batch, seq, vocab]
+        return self.lm_head(self.norm(x)) if targets is None else self.loss(x, *targets)
+
+    def mask(self, input_ids: Tensor, cache, segment_ids: Tensor | None, end: int):
+        """What `attend` is to use, None where plain causal attention will do."""
+        seq, device = input_ids.shape[1], input_ids.device
+        if cache is not None:
+            key_segments = cache.add_segments(segment_ids, seq)
+            if seq > 1 or segment_ids is not None:
+                return attention_mask(segment_ids, key_segments, seq, end, device)
+        elif segment_ids is not None and self.flex:
+            return block_mask(segment_ids)
+        elif segment_ids is not None:
+            return attention_mask(segment_ids, segment_ids, seq, seq, device)
+        return None
+
+    def loss(self, x: Tensor, positions: Tensor, labels: Tensor) -> Tensor:
+        """x: [batch, seq, hidden], positions and labels: [n] -> summed cross-entropy in nats.
+
+        Of many targets, one part's logits at a time; backward makes them again.
+        """
+        x = x.flatten(0, 1)[positions]  # [n, hidden]
+        if len(positions) <= TARGETS_AT_ONCE:
+            return self.loss_of_part(x, labels)
+        parts = zip(x.split(TARGETS_AT_ONCE), labels.split(TARGETS_AT_ONCE))
+        return sum(checkpoint(self.loss_of_part, *part, use_reentrant=False) for part in parts)
+
+    def loss_of_part(self, x: Tensor, labels: Tensor) -> Tensor:
+        return summed_loss(self.lm_head(self.norm(x)), labels)

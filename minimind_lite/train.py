@@ -5,6 +5,8 @@ exact gradient, `train` does the rest: clip, schedule, step, log, save, resume.
 """
 
 import math
+import os
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
@@ -19,7 +21,9 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
 from minimind_lite.ahead import ahead
-from minimind_lite.data import IGNORE
+from minimind_lite.data import IGNORE, widened
+from minimind_lite.model import Transformer, summed_loss
+from minimind_lite.muon import Muon
 from minimind_lite.resume import (
     Interrupt,
     format_name,
@@ -52,6 +56,7 @@ class TrainConfig:
     save_every: int = 200
     number_format: str = "auto"  # "float32", "bfloat16", or "auto": the faster on this machine
     optimizer: str = "adamw"  # or "muon": that for the layers' matrices, AdamW for the rest
+    compile: bool = False  # torch.compile: faster steps, after a minute that the first one takes
 
     def __post_init__(self):
         if self.number_format not in ("auto", "float32", "bfloat16"):
@@ -92,10 +97,19 @@ def accumulate_gradients(model: nn.Module, micro_batches: list, number_format=to
     shifted by one, -100 where there is no target. A window without any target leaves gradients
     of zero and returns 0. Raises ValueError for an empty list.
     """
+    nats, targets = window_gradients(model, micro_batches, number_format)
+    return all_reduce_sum(nats.item()) / max(targets, 1)
+
+
+def window_gradients(model: nn.Module, micro_batches: list, number_format) -> tuple[torch.Tensor, int]:
+    """`accumulate_gradients` that does not wait for a GPU to finish.
+
+    Returns this process's sum of losses, still on its device, and how many targets all have.
+    """
     if not micro_batches:
         raise ValueError("a window needs at least one micro-batch, if only one without targets.")
     device = next(model.parameters()).device
-    targets = max(all_reduce_sum(count_targets(micro_batches), device), 1)
+    targets = int(all_reduce_sum(count_targets(micro_batches)))
     quiet = getattr(model, "no_sync", nullcontext)  # DDP talks in every backward pass unless told
     model.zero_grad(set_to_none=True)
     losses = []
@@ -104,9 +118,9 @@ def accumulate_gradients(model: nn.Module, micro_batches: list, number_format=to
         with nullcontext() if last else quiet():
             loss = summed_cross_entropy(model, micro_batch, device, number_format)
             # DDP averages over processes; we want their sum, hence the factor.
-            (loss * (processes() / targets)).backward()
+            (loss * (processes() / max(targets, 1))).backward()
         losses.append(loss.detach())
-    return all_reduce_sum(sum(loss.item() for loss in losses), device) / targets
+    return torch.stack(losses).sum(dtype=None if device.type == "mps" else torch.float64), targets
 
 
 def count_targets(micro_batches: list) -> int:
@@ -115,20 +129,39 @@ def count_targets(micro_batches: list) -> int:
 
 
 def summed_cross_entropy(model, micro_batch, device, number_format=torch.float32):
-    """The sum of -ln p(label) over the targets of one micro-batch, in nats."""
-    input_ids, labels, *segments = (t if t is None else t.to(device) for t in micro_batch)
-    named = {"segment_ids": segments[0]} if segments and segments[0] is not None else {}
+    """The sum of -ln p(label) over the targets of one micro-batch, in nats.
+
+    Logits are made only where something is asked, if the model is a `Transformer`.
+    """
+    input_ids, labels, *segments = micro_batch
+    positions = (labels.flatten() != IGNORE).nonzero().flatten()
+    targets = [sent(t, device) for t in (positions, labels.flatten()[positions])]
+    named = {"segment_ids": sent(segments[0], device)} if segments and segments[0] is not None else {}
     with torch.autocast(device.type, number_format, enabled=number_format == torch.bfloat16):
-        logits = model(input_ids, **named)  # [batch, seq, vocab]
-    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
-    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="sum")
+        if type(unwrapped(model)) is Transformer:
+            return model(sent(input_ids, device), targets=targets, **named)
+        logits = model(sent(input_ids, device), **named)  # [batch, seq, vocab]
+        return summed_loss(logits.flatten(0, 1)[targets[0]], targets[1])
 
 
-def all_reduce_sum(value: float, device) -> float:
-    """The sum of a number over all processes."""
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on a device. A GPU fetches it from page-locked memory, and nobody waits."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=device.type == "cuda")
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model that `torch.compile` and DDP have wrapped."""
+    model = getattr(model, "_orig_mod", model)
+    return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+def all_reduce_sum(value: float) -> float:
+    """The sum of a number over all processes. It goes by way of the CPU, so no GPU is waited for."""
     if processes() == 1:
         return value
-    total = torch.tensor(value, dtype=torch.float64, device=device)
+    total = torch.tensor(value, dtype=torch.float64)
     dist.all_reduce(total)
     return total.item()
 
@@ -149,7 +182,7 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     ]
     optimizers = [torch.optim.AdamW(groups, lr=0.0, betas=(config.beta1, config.beta2), fused=True)]
     if hidden:
-        optimizers.append(torch.optim.Muon(
+        optimizers.append(Muon(
             hidden, lr=0.0, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw",
             ns_steps=3,  # cheaper than torch's five
         ))  # fmt: skip
@@ -161,6 +194,17 @@ def pick_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def compiled(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model run by `torch.compile`, on a GPU with FlexAttention; its weights stay where they are.
+
+    Raises ValueError on a CPU without the compiler that it takes there.
+    """
+    if device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
+        raise ValueError("compile needs the C++ compiler g++ on a CPU: install it, or leave compile false.")
+    unwrapped(model).flex = device.type == "cuda"
+    return torch.compile(model)
 
 
 def makes_windows_ahead(device: torch.device) -> bool:
@@ -187,7 +231,7 @@ def choose_number_format(config: TrainConfig, model, micro_batch, device) -> tor
             seconds.append(time.perf_counter() - began)
     model.zero_grad(set_to_none=True)
     # the first pass also allocates; the sum lets all processes come to the same choice
-    fastest = {f: all_reduce_sum(min(seconds[1:]), device) for f, seconds in times.items()}
+    fastest = {f: all_reduce_sum(min(seconds[1:])) for f, seconds in times.items()}
     return min(fastest, key=lambda f: fastest[f] * (1.0 if f == torch.float32 else 1.1))
 
 
@@ -200,8 +244,10 @@ def training_step(
     Gradients are summed over the window first, then clipped once, then used. Raises
     FloatingPointError, before the weights are touched, if the loss or the norm is not finite.
     """
-    loss = accumulate_gradients(model, micro_batches, number_format)
-    norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm).item()
+    nats, targets = window_gradients(model, micro_batches, number_format)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+    nats, norm = torch.stack((nats, norm.to(nats.dtype))).tolist()  # here a GPU is waited for
+    loss = all_reduce_sum(nats) / max(targets, 1)
     if not math.isfinite(loss) or not math.isfinite(norm):
         raise FloatingPointError(
             f"step {step}: the loss is {loss} and the gradient's norm {norm}. The weights were "
@@ -216,7 +262,7 @@ def training_step(
             group["lr"] = lr
         optimizer.step()
     clipped = norm > config.max_grad_norm
-    return {"step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm, "clipped": clipped}
+    return {"step": step + 1, "loss": loss, "lr": lr, "grad_norm": norm, "clipped": clipped, "tokens": targets}
 
 
 def train(
@@ -238,12 +284,12 @@ def train(
     stop by Ctrl-C, ValueError for a saved state of another run, OSError for a full disk. Whatever
     happens, the last saved state stays.
     """
-    bare = model.module if isinstance(model, DistributedDataParallel) else model
+    bare = unwrapped(model)
     device = next(model.parameters()).device
     directory = None if directory is None else Path(directory)
     optimizers = make_optimizers(bare, config)
     first_step, number_format = load_training_state(directory, bare, optimizers, config)
-    if all_reduce_sum(first_step, device) != first_step * processes():
+    if all_reduce_sum(first_step) != first_step * processes():
         raise ValueError(f"the processes see different states in {directory}: it must be one that all can read.")
     if number_format is None:
         number_format = choose_number_format(config, bare, windows[first_step][0], device)
@@ -251,6 +297,7 @@ def train(
             say(f"{description}: {device.type}, {format_name(number_format)}")
     log = resume_log(directory, first_step)
     model.train()
+    running = compiled(model, device) if config.compile else model
     progress = tqdm(
         total=config.total_steps, initial=first_step, desc=description, unit="step",
         disable=description is None or not is_main(),
@@ -261,8 +308,9 @@ def train(
         for step in steps:
             began = time.perf_counter()
             micro_batches = next(coming)
-            entry = training_step(model, optimizers, micro_batches, step, config, number_format)
-            entry["tokens"] = int(all_reduce_sum(count_targets(micro_batches), device))
+            if config.compile:  # another width would be compiled again
+                micro_batches = [widened(m, config.sequence_length) for m in micro_batches]
+            entry = training_step(running, optimizers, micro_batches, step, config, number_format)
             entry["seconds"] = time.perf_counter() - began
             entry["tokens_per_second"] = round(entry["tokens"] / entry["seconds"])
             recent = [e["clipped"] for e in log[-99:]] + [entry["clipped"]]
@@ -274,7 +322,7 @@ def train(
                 model.train()
             log.append(entry)
             write_log(directory, entry)
-            stop = bool(all_reduce_sum(float(interrupt.asked), device))
+            stop = bool(all_reduce_sum(float(interrupt.asked)))
             if directory is not None and (stop or done or (step + 1) % config.save_every == 0):
                 save_training_state(directory, step + 1, bare, optimizers, config, number_format)
             if on_step is not None:

@@ -1,5 +1,6 @@
 """Tokens that teach, a second; and how good a model is after three minutes."""
 
+import json
 import math
 import tempfile
 import time
@@ -178,8 +179,21 @@ def quality(options) -> list[dict]:
             runs=took,
             floor=floor,
         ),
-        share("the same: part above the entropy floor", gap, 0.05, at_least=False),
+        share(
+            "the same: part above the entropy floor",
+            gap,
+            0.05,
+            at_least=False,
+            bound=["The whole pretraining of `lite` ends at", whole_pretraining() / floor - 1],
+        ),
     ]
+
+
+def whole_pretraining() -> float:
+    """Bits per byte at the end of the preset's own pretraining, from its log (made if missing)."""
+    recipe.pretrained()
+    log = (recipe.pretrain_directory() / "log.jsonl").read_text(encoding="utf-8")
+    return json.loads(log.splitlines()[-1])["bits_per_byte"]
 
 
 def our_recipe(peer, path: Path, tokenizer, seconds: float):

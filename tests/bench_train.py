@@ -3,6 +3,7 @@
 from itertools import repeat
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 import bench_lineup
 import bench_peers
@@ -75,6 +76,10 @@ def step(options) -> list[dict]:
             "shape": f"{size}, {rows} × {length} tokens",
             "absent": absent,
             "parameters": count(config),
+            "bound": [
+                "Matrix products and attention, which are the same calls into the same library, take",
+                library_seconds(jobs[OURS]),
+            ],
         }
         lines.append(
             compare(
@@ -99,6 +104,15 @@ def step(options) -> list[dict]:
                 )
             )
     return lines
+
+
+def library_seconds(step) -> float:
+    """What one of our steps spends in matrix products and attention, by torch's profiler."""
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        for _ in range(3):
+            step()
+    shared = ("aten::mm", "aten::addmm", "aten::bmm", "aten::_scaled_dot_product")
+    return sum(e.self_cpu_time_total for e in seen.key_averages() if e.key.startswith(shared)) / 3e6
 
 
 class MatmulPeak:

@@ -58,10 +58,10 @@ def test_the_stored_chapter_08_has_a_conversation_for_the_front_page():
 
 def test_a_run_is_recorded_and_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(notebooks, "BUILD", tmp_path)
-    monkeypatch.setattr(notebooks, "RUNS", tmp_path / "runs.json")
+    monkeypatch.setattr(notebooks, "RUNS", tmp_path / "runs")
     assert "No chapter" in notebooks.status(notebooks.recorded())
     notebooks.record("05_pretraining", 61.2)
-    entry = json.loads((tmp_path / "runs.json").read_text())["05_pretraining"]
+    entry = json.loads((tmp_path / "runs" / "05_pretraining.json").read_text())
     assert entry["preset"] and entry["device"] and entry["versions"]["torch"].startswith("2.")
     page = notebooks.status(notebooks.recorded())
     assert "{chapter}`05 pretraining <05>` | 61 |" in page

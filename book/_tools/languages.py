@@ -43,8 +43,8 @@ def adapt(source: Path, **settings) -> None:
     path.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
-def render_translation(staged: Path, html: Path) -> None:
-    """Render the staged book once more, in the other language, into a folder of the English pages."""
+def render_translation(staged: Path) -> Path:
+    """Render the staged book once more, in the other language; returns the folder of its pages."""
     work = staged.parent / FOLDER
     shutil.rmtree(work, ignore_errors=True)  # its doctrees too: they keep the other language's text
     source = work / "source"
@@ -58,8 +58,7 @@ def render_translation(staged: Path, html: Path) -> None:
           html_search_options={"dict": str(words)}, **settings)  # fmt: skip
     translate_captions(source / "_toc.yml")
     jupyter_book(source, work)
-    shutil.rmtree(html / FOLDER, ignore_errors=True)
-    shutil.move(work / "_build" / "html", html / FOLDER)
+    return work / "_build" / "html"
 
 
 def catalog(page: str) -> dict[str, str]:

@@ -8,13 +8,14 @@ import re
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
-from languages import jupyter_book, render_translation
+from languages import FOLDER, jupyter_book, render_translation
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
@@ -23,7 +24,7 @@ import speed
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "_build"
-RUNS = BUILD / "runs.json"  # how each chapter's last run on this machine went
+RUNS = BUILD / "runs"  # a file a chapter: how its last run on this machine went
 PACKAGES = ("torch", "tokenizers", "transformers", "safetensors", "matplotlib", "jupyter-book")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -71,16 +72,13 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 def record(stem: str, seconds: float) -> None:
     """Remember how long a chapter took, when, and on what, for the status page and the summary."""
-    runs = recorded()
-    runs[stem] = {
-        "seconds": round(seconds, 1), "date": f"{date.today():%d %b %Y}", "finished": time.time(), **machine(),
-    }  # fmt: skip
-    BUILD.mkdir(exist_ok=True)
-    RUNS.write_text(json.dumps(runs, indent=1, sort_keys=True), encoding="utf-8")
+    entry = {"seconds": round(seconds, 1), "date": f"{date.today():%d %b %Y}", "finished": time.time(), **machine()}
+    RUNS.mkdir(parents=True, exist_ok=True)
+    (RUNS / f"{stem}.json").write_text(json.dumps(entry, indent=1), encoding="utf-8")
 
 
 def recorded() -> dict[str, dict]:
-    return json.loads(RUNS.read_text(encoding="utf-8")) if RUNS.is_file() else {}
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RUNS.glob("*.json"))}
 
 
 def machine() -> dict:
@@ -135,8 +133,10 @@ def render(chapters: Path) -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"The data of the widgets could not be written: {error}")
     shutil.rmtree(BUILD / "html", ignore_errors=True)  # or pages of deleted chapters would stay
-    jupyter_book(source, ROOT)
-    render_translation(source, BUILD / "html")
+    with ThreadPoolExecutor() as both:
+        translation = both.submit(render_translation, source)
+        jupyter_book(source, ROOT)
+    shutil.move(translation.result(), BUILD / "html" / FOLDER)
     print(f"rendered in {time.time() - began:.0f} s: {BUILD / 'html' / 'index.html'}")
 
 

@@ -134,6 +134,8 @@ def bound(line: dict) -> str:
     if "bound" not in line:
         return ""
     what, value = line["bound"]
+    if line["unit"] == "share":
+        return f" {what} {value:.0%}."
     return f" {what} {number(value)} {line['unit']}, for everyone."
 
 
