@@ -178,7 +178,7 @@ def count_contexts(texts, order):
 
 
 def distribution(counts, past, order):
-    """The probabilities of the 256 bytes that may follow the past; contexts of all lengths count."""
+    """The probabilities of the 256 bytes that may follow the past; all lengths of context count."""
     p = [1 / 256] * 256
     for k in range(order + 1):
         if seen := counts.get(past[max(0, len(past) - k) :]):
