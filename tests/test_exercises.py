@@ -18,7 +18,15 @@ import pytest
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
 from exercises.checks import Wrong
-from exercises.notebooks import Exercise, execute, exercises_of, notebook_paths, read, setup_of
+from exercises.notebooks import (
+    Exercise,
+    execute,
+    exercises_of,
+    grade_id,
+    notebook_paths,
+    read,
+    setup_of,
+)
 
 HERE = Path(__file__).parent / "exercises"
 NOTEBOOKS = {path.stem: path for path in notebook_paths()}
@@ -84,6 +92,28 @@ def test_reference_passes_and_stub_fails(stem, name, capsys):
     assert message(stem, name, "source") == ""
     assert "Right. " in capsys.readouterr().out
     assert "is not written yet" in message(stem, name, "student")
+
+
+SHORT, LONG, WIDE = 15, 25, 100  # lines of code, and columns
+CODE = {
+    (stem, grade_id(cell)): cell.source
+    for stem, path in NOTEBOOKS.items()
+    for cell in read(path).cells
+    if cell.cell_type == "code"
+}
+
+
+@pytest.mark.parametrize("stem, cell", CODE, ids=lambda value: str(value))
+def test_a_cell_fits_in_a_reading(stem, cell):
+    """What is given or solved may take 25 lines; set-up, checks, plugs and all others 15."""
+    names = parts(stem, "source")[1]
+    lines = [line for line in CODE[stem, cell].splitlines() if line.strip()]
+    count = sum(not line.lstrip().startswith("#") for line in lines)
+    given = cell in names or cell.startswith(("given", "suspect"))
+    most = LONG if given else SHORT
+    assert count <= most, f"{stem}, {cell}: {count} lines of code; {most} are the limit"
+    wide = [line for line in lines if len(line) > WIDE]
+    assert not wide, f"{stem}, {cell}: wider than {WIDE} columns: {wide[0]}"
 
 
 @pytest.mark.parametrize("stem, name", EXERCISES, ids=lambda value: str(value))

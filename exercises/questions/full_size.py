@@ -1,5 +1,8 @@
 """What the checks of notebook 09 ask a student's function, and the reasons that they give."""
 
+import tempfile
+import time
+from collections.abc import Callable
 from functools import wraps
 
 import torch
@@ -8,7 +11,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from exercises.checks import expect, run, same, show, show_call
-from minimind_lite.model import ModelConfig, Transformer
+from minimind_lite.checkpoint import save_pretrained
+from minimind_lite.model import ModelConfig, Transformer, rotary_angles, rotate
+from minimind_lite.tokenizer import Tokenizer
+from minimind_lite.train import TrainConfig, accumulate_gradients, make_optimizers
 
 
 class Shape(ModelConfig):
@@ -77,6 +83,31 @@ def collision(first_collision, number_format: torch.dtype, wanted: int) -> None:
         mistakes,
         0,
     )
+
+
+def scores_five_apart(number_format: torch.dtype, length: int) -> list[float]:
+    """The score of a query and a key that stand five apart, at every position."""
+    generator = torch.Generator().manual_seed(0)
+    query, key = torch.randn(2, 1, 1, 1, 32, generator=generator)
+    cos, sin = rotary_angles(32, length + 1, 1e4)
+    at = torch.arange(length).to(number_format).long()  # the positions that this format can say
+    queries = rotate(query.expand(1, 1, length, 32), cos[at], sin[at])
+    keys = rotate(key.expand(1, 1, length, 32), cos[at], sin[at])
+    return (queries[0, 0, 5:] * keys[0, 0, :-5]).sum(-1).tolist()
+
+
+def draw_scores(scores: dict[torch.dtype, list[float]], length: int, first: int) -> None:
+    """The scores of two formats against the position, and the first collision."""
+    import matplotlib.pyplot as plt  # here and below, since no check draws
+
+    figure, axis = plt.subplots(figsize=(5.5, 2.8), layout="constrained")
+    for (number_format, values), style in zip(scores.items(), ("-", "--")):
+        label = str(number_format).removeprefix("torch.")
+        axis.plot(range(5, length), values, style, label=label)
+    axis.axvline(first, color="C2", linestyle=":", label=f"your {first}")
+    axis.set(xlabel="position of the query", ylabel="score, key five before")
+    axis.legend()
+    plt.show()
 
 
 class OnlyShort(TorchFunctionMode):
@@ -148,6 +179,31 @@ def kahan(kahan_sum, values: list[float], number_format: torch.dtype, told: str)
         )
 
 
+def draw_sums(counts: Tensor, stalled: list[float], marks: range, yours: list[float]) -> None:
+    """Three running sums of counts: the true one, a plain one, and the student's at some places."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(5.5, 2.8), layout="constrained")
+    axis.plot(counts.cumsum(0), label="the truth")
+    axis.plot(stalled, "--", label="bfloat16, running")
+    axis.plot(marks, yours, "o", label="bfloat16, yours")
+    axis.set(xlabel="micro-batch", ylabel="tokens so far")
+    axis.legend()
+    plt.show()
+
+
+LARGE = {
+    "as large as Llama 7B": ModelConfig(
+        vocab_size=32_000,
+        hidden_size=4096,
+        intermediate_size=11_008,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        tie_word_embeddings=False,
+    )
+}
+
+
 def memory(standing_bytes, config: Shape) -> None:
     model = Transformer(config)  # built here, to count what is really there
     sizes = {name: p.numel() for name, p in model.named_parameters()}
@@ -201,6 +257,16 @@ def memory(standing_bytes, config: Shape) -> None:
         mistakes,
         0,
     )
+
+
+@torch.no_grad()
+def seconds_forward(model: Transformer, rows: int, length: int) -> float:
+    """How long a forward pass takes, the second time."""
+    ids = torch.randint(model.config.vocab_size, (rows, length))
+    model(ids)
+    began = time.perf_counter()
+    model(ids)
+    return time.perf_counter() - began
 
 
 def flops(forward_flops, config: Shape, length: int) -> None:
@@ -356,6 +422,43 @@ def resume(
         )
 
 
+def losses_of_80_steps(
+    save: Callable | None = None, restore: Callable | None = None
+) -> list[float]:
+    """The losses of a small model; if there is a `save`, it is interrupted at step 40 of 80."""
+    torch.manual_seed(0)
+    small = ModelConfig(vocab_size=31, hidden_size=32, num_hidden_layers=1, num_attention_heads=2)
+    config = TrainConfig(optimizer="adamw", weight_decay=0.0)
+    model, found = Transformer(small), []
+    (optimizer,) = make_optimizers(model, config)
+    for step in range(80):
+        if step == 40 and save:
+            saved = save(model, optimizer, step)
+            model = Transformer(small)  # a new process: nothing is left but what was saved
+            (optimizer,) = make_optimizers(model, config)
+            restore(saved, model, optimizer)
+        ids = torch.randint(31, (4, 1)) + torch.arange(17) * torch.randint(1, 3, (4, 1))
+        ids = ids % 31
+        found.append(accumulate_gradients(model, [(ids[:, :-1], ids[:, 1:].contiguous())]))
+        optimizer.param_groups[0]["lr"] = optimizer.param_groups[1]["lr"] = 1e-2
+        optimizer.step()
+    return found
+
+
+def draw_losses(colleagues: list[float], whole: list[float], yours: list[float]) -> None:
+    """The losses of three trainings, the first and the last interrupted at step 40."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(5.5, 2.8), layout="constrained")
+    axis.plot(colleagues, label="the colleague's", color="C1")
+    axis.plot(whole, label="never interrupted", color="C0", lw=3)
+    axis.plot(yours, "--", label="yours", color="C2")
+    axis.axvline(40, linestyle=":", color="#808890")
+    axis.set(xlabel="step", ylabel="loss (nats/token)")
+    axis.legend()
+    plt.show()
+
+
 PLAIN = {  # theirs: ours; those with a layer stand behind "layers.0." in both
     "tokens": "embed_tokens.weight",
     "final_norm": "norm.weight",
@@ -482,3 +585,28 @@ def convert(convert, config: Shape) -> None:
         opened.load_state_dict(got, strict=False)
         off = (opened(ids) - model(ids)).abs().max().item()
     expect(off < 1e-9, f"{call}: the logits are off by {off:.1e}.")
+
+
+def rotary_forgotten(weights: dict[str, Tensor], head_dim: int) -> dict[str, Tensor]:
+    """Converted weights, but the rows of queries and keys stay in the order of neighbours."""
+    careless, back = dict(weights), torch.arange(head_dim).view(2, -1).T.flatten()
+    for name, weight in weights.items():
+        if "q_proj" in name or "k_proj" in name:
+            careless[name] = weight.view(-1, head_dim, weight.shape[1])[:, back].flatten(0, 1)
+    return careless
+
+
+def said_by_transformers(model: Transformer, tokenizer: Tokenizer, start: str) -> str:
+    """How the transformers library goes on after a start, greedily, with the model's files."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # here: no check needs it
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained(folder + "/model", model, tokenizer)
+        theirs = AutoModelForCausalLM.from_pretrained(folder + "/model")
+        tokens = AutoTokenizer.from_pretrained(folder + "/model")(start, return_tensors="pt")
+        new = theirs.generate(**tokens, max_new_tokens=30, do_sample=False, pad_token_id=0)
+    said = new[0, tokens.input_ids.shape[1] :].tolist()
+    return tokenizer.decode(said, skip_special_tokens=True)

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from exercises.checks import expect, run, same, show, show_call
+from minimind_lite.generate import KVCache
 from minimind_lite.model import ModelConfig, Transformer
+from minimind_lite.tokenizer import Tokenizer
 
 
 class Model(Transformer):
@@ -27,6 +29,20 @@ def tiny_model() -> Model:
     torch.manual_seed(0)
     shape = ModelConfig(vocab_size=13, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
     return Model(shape).double().eval()
+
+
+TEMPERATURES = [  # logits, temperature, reason
+    ([1.0, 3.0, 2.0], 1.0, "With temperature 1 it is softmax."),
+    ([1.0, 3.0, 2.0], 0.5, "Half the temperature is twice the distance of the logits."),
+    ([1.0, 3.0, 2.0], 0, "0 / 0 is not greedy. Temperature 0 is a case of its own."),
+    ([[1.0, 3.0, 2.0], [3.0, 1.0, 1.0]], 2.0, "Each row is a distribution of its own."),
+    (
+        [50.0, 60.0, 40.0],
+        1e-45,
+        "Logits over a tiny number are infinite, and inf - inf is NaN. "
+        "Subtract the largest logit *before* you divide.",
+    ),
+]
 
 
 def temperature(temperature_probabilities, values, temperature: float, reason: str) -> None:
@@ -208,6 +224,30 @@ def cache_mask(cache_mask, new: int, total: int, picture: str) -> None:
 
 
 @torch.no_grad()
+def off_in_pieces(model: Transformer, ids: list[int], size: int) -> float:
+    """How far the logits are off if the text comes in pieces of so many tokens."""
+    cache = KVCache(model, 1, len(ids))
+    pieces = [ids[i : i + size] for i in range(0, len(ids), size)]
+    in_pieces = torch.cat([model(torch.tensor([piece]), cache=cache)[0] for piece in pieces])
+    return (in_pieces - model(torch.tensor([ids]))[0]).abs().max().item()
+
+
+def answers(
+    read: Callable, model: Transformer, tokenizer: Tokenizer, questions: list[str]
+) -> list[str]:
+    """Greedy answers to all questions at once, without a cache; read(model, texts): the logits."""
+    chats = [[{"role": "user", "content": question}] for question in questions]
+    prompts = [tokenizer.encode_chat(chat, add_generation_prompt=True)[0] for chat in chats]
+    texts = [list(prompt) for prompt in prompts]
+    for _ in range(14):
+        for text, token in zip(texts, read(model, texts).argmax(-1).tolist()):
+            text.append(token)
+    replies = [text[len(prompt) :] for text, prompt in zip(texts, prompts)]
+    replies = [reply[: reply.index(2)] if 2 in reply else reply for reply in replies]
+    return [tokenizer.decode(reply, skip_special_tokens=True) for reply in replies]
+
+
+@torch.no_grad()
 def next_logits(next_logits, services_logits, prompts: list[list[int]]) -> None:
     model = tiny_model()
     wanted = torch.stack([model(torch.tensor([prompt]))[0, -1] for prompt in prompts])
@@ -338,3 +378,11 @@ def speculate(speculate, ids: list[int], new: int, name: str) -> None:
             f" {'is' if calls == 1 else 'are'} enough, since each call gives {a_call}: those agreed"
             " on, and the model's own choice.",
         )
+
+
+def lookup(ids: list[int], most: int = 8) -> list[int]:
+    """A draft without a model: what followed the last two tokens where they stood before."""
+    for i in range(len(ids) - 3, 0, -1):
+        if ids[i - 1 : i + 1] == ids[-2:]:
+            return ids[i + 1 : i + 1 + most]
+    return []

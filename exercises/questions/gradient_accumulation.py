@@ -1,7 +1,12 @@
 """What the checks of notebook 06 ask a student's function, and the reasons that they give."""
 
+import inspect
 import math
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +15,7 @@ from torch import Tensor, nn
 from exercises.checks import expect, run, same, show_call
 from minimind_lite.data import IGNORE
 from minimind_lite.model import ModelConfig, Transformer
+from minimind_lite.train import accumulate_gradients
 
 
 class Model(Transformer):
@@ -211,6 +217,22 @@ def window_gradient(
     )
 
 
+def language(count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Texts of a language in which each of 31 words is mostly followed by its favourite one."""
+    favourite = torch.randperm(31, generator=torch.Generator().manual_seed(9))
+    ids = torch.randint(31, (count, length + 1), generator=generator)
+    for t in range(1, length + 1):
+        obeys = torch.rand(count, generator=generator) < 0.8
+        ids[:, t] = torch.where(obeys, favourite[ids[:, t - 1]], ids[:, t])
+    return ids[:, :-1], ids[:, 1:]
+
+
+def epoch_of_windows() -> list[list[tuple[Tensor, Tensor]]]:
+    """150 windows of four micro-batches of very different length, in the language above."""
+    generator = torch.Generator().manual_seed(4)
+    return [[language(1, n, generator) for n in (3, 5, 12, 40)] for _ in range(150)]
+
+
 def clipped_gradient(
     clipped_gradient, targets: list[int], share: float, backwards: bool = False
 ) -> None:
@@ -270,6 +292,28 @@ def clipped_gradient(
     )
 
 
+def counting_rows(seed: int) -> tuple[Tensor, Tensor]:
+    """Rows that count up, by one or by two, so the next word can be known: input_ids, labels."""
+    start = torch.randint(31, (6, 1), generator=torch.Generator().manual_seed(seed))
+    by = torch.tensor([[1], [1], [1], [1], [2], [2]])
+    ids = (start + by * torch.arange(13)) % 31
+    return ids[:, :-1], ids[:, 1:].clone()
+
+
+def draw_norms_and_losses(curves: dict[str, tuple[list[float], list[float]]]) -> None:
+    """Two pictures side by side; curves: for each name the norms and the losses, step by step."""
+    import matplotlib.pyplot as plt  # here, since no check draws
+
+    figure, axes = plt.subplots(1, 2, figsize=(5.5, 2.6), layout="constrained")
+    for name, (norms, losses) in curves.items():
+        axes[0].plot(norms, label=name)
+        axes[1].plot(losses, label=name)
+    axes[0].set(xlabel="step", ylabel="norm in the log")
+    axes[1].set(xlabel="step", ylabel="loss (nats/token)")
+    axes[1].legend()
+    plt.show()
+
+
 def rank_factor(rank_factor, targets: list[int], wanted: float) -> None:
     processes, everyone = len(targets), sum(targets)
     factors = [run(rank_factor, targets, rank) for rank in range(processes)]
@@ -319,6 +363,45 @@ def rank_factor(rank_factor, targets: list[int], wanted: float) -> None:
             )
 
 
+TWO_PROCESSES = """
+import torch, torch.distributed as dist, torch.nn.functional as F
+from torch.nn.parallel import DistributedDataParallel
+from minimind_lite.model import ModelConfig, Transformer
+{function}
+dist.init_process_group("gloo")
+rank, (input_ids, labels) = dist.get_rank(), torch.load("batch.pt")
+mine = slice(0, 2) if rank == 0 else slice(2, 6)  # two rows here, four rows there
+counts = torch.zeros(2, dtype=torch.long)
+counts[rank] = (labels[mine] >= 0).sum()
+dist.all_reduce(counts)
+torch.manual_seed(0)
+shape = ModelConfig(vocab_size=31, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+model = DistributedDataParallel(Transformer(shape).double())
+logits = model(input_ids[mine]).flatten(0, 1)
+loss = F.cross_entropy(logits, labels[mine].flatten(), reduction="sum")
+{backward}
+if rank == 0:
+    torch.save(torch.cat([p.grad.flatten() for p in model.parameters()]), "found.pt")
+dist.destroy_process_group()
+"""
+
+
+def in_two_processes(function: Callable, backward: str, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """The gradient that DDP leaves of a batch of six rows: [parameters].
+
+    backward: a line that calls backward(). It knows the function by its name, and the summed
+    `loss` of this process, its `rank`, and the targets of each process, `counts`.
+    """
+    program = TWO_PROCESSES.format(function=inspect.getsource(function), backward=backward)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "two.py"]
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(batch, Path(folder, "batch.pt"))
+        Path(folder, "two.py").write_text(program, encoding="utf-8")
+        done = subprocess.run([sys.executable, *launch], cwd=folder, capture_output=True, text=True)
+        expect(done.returncode == 0, f"the processes failed:\n{done.stderr[-1500:]}")
+        return torch.load(Path(folder, "found.pt"))
+
+
 def make_loop(
     factor: Callable, *, keep=False, limit=math.inf, only=None, mean_of_none=False, backwards=False
 ) -> Callable:
@@ -345,3 +428,36 @@ def count(labels) -> int:
 
 def fair(labels, every) -> float:
     return 1 / max(sum(int((other != IGNORE).sum()) for other in every), 1)
+
+
+GUILTY = {
+    "does not divide, so that several micro-batches are several times too long": make_loop(
+        lambda own, every: 1 / count(own)
+    ),
+    "takes the mean of means, which only replies of different length show": make_loop(
+        lambda own, every: 1 / count(own) / len(every)
+    ),
+    "does not clear what is already there, which only a second window shows": make_loop(
+        fair, keep=True
+    ),
+    "gives NaN for a micro-batch without a target. "
+    "(NaN > 1e-10 is False: compare so that NaN fails)": make_loop(fair, mean_of_none=True),
+    "divides by all positions, targets or not. "
+    "All splits agree with each other; only the truth tells": make_loop(
+        lambda own, every: 1 / sum(other.numel() for other in every)
+    ),
+    "clips in the loop": make_loop(fair, limit=0.3),
+}
+INNOCENT = {
+    "accumulate_gradients of the package, "
+    "whose last digits are rounded otherwise than those of one batch": accumulate_gradients,
+    "one that adds up in another order": make_loop(fair, backwards=True),
+}
+
+
+def catches(suspicious, loop: Callable, crime: str) -> None:
+    expect(run(suspicious, loop) is True, f"suspicious let a loop go that {crime}.")
+
+
+def lets_go(suspicious, loop: Callable, reason: str) -> None:
+    expect(run(suspicious, loop) is False, f"suspicious arrested an innocent loop, {reason}.")

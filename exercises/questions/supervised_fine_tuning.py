@@ -1,11 +1,15 @@
 """What the checks of notebook 08 ask a student's function, and the reasons that they give."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from exercises.checks import expect, run, same, show
-from minimind_lite.data import IGNORE
+from minimind_lite import recipe
+from minimind_lite.corpus import read_jsonl
+from minimind_lite.data import IGNORE, collate
 from minimind_lite.model import ModelConfig, Transformer
 from minimind_lite.tokenizer import Tokenizer
 
@@ -191,6 +195,16 @@ def fit(turns_that_fit, short: str, lengths: list[int], room: int, wanted: int) 
     expect(False, f"{call} gave {got}, but {wanted} messages fit{full}.")
 
 
+def draw_what_stays(rooms: range, kept: list[float]) -> None:
+    """The part of all turns that is kept, against the tokens in a row."""
+    import matplotlib.pyplot as plt  # here, since no check draws
+
+    figure, axis = plt.subplots(figsize=(5.5, 2.6), layout="constrained")
+    axis.plot(rooms, [100 * share for share in kept], "o-")
+    axis.set(xlabel="tokens in a row", ylabel="turns that stay (%)", ylim=(0, 105))
+    plt.show()
+
+
 def batch(make_batch, *samples: tuple[list[int], str]) -> None:
     given = [(ids, [mark == "x" for mark in marks]) for ids, marks in samples]
     told = "make_batch of " + ", ".join(f"{ids} (supervised: {marks})" for ids, marks in samples)
@@ -249,10 +263,48 @@ def batch(make_batch, *samples: tuple[list[int], str]) -> None:
             )
 
 
+def learned(make: Callable) -> list[str]:
+    """What a model says to five questions, after 150 steps on batches from `make`."""
+    model, letters = tiny_model().float(), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    # after the end a sample goes on with a next question, which is not supervised
+    marks = [False, False, True, True, True, False, False]
+    for _ in range(150):
+        words = torch.randint(4, 12, (16,), generator=letters).tolist()
+        input_ids, labels = make([([w, 3, 12, w, 0, w, 3], marks) for w in words])
+        logits = model(input_ids).flatten(0, 1)
+        loss = F.cross_entropy(logits, labels.flatten(), ignore_index=IGNORE)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return [reply_to(model, word) for word in range(4, 9)]
+
+
+def reply_to(model: Model, word: int) -> str:
+    """The model's greedy reply to a word and a question mark, spelled with letters."""
+    ids = [word, 3]
+    while len(ids) < 10 and ids[-1] != 0:
+        ids.append(model(torch.tensor([ids]))[0, -1].argmax().item())
+    return " ".join({0: "(end)", 3: "?"}.get(i, "abcdefghi"[i - 4]) for i in ids[2:])
+
+
 def model_that_says(*probabilities: list[float]):
     """A model with the same probabilities after every token."""
     table = torch.tensor(probabilities, dtype=torch.float64)
     return lambda input_ids: table.log().expand(*input_ids.shape, -1)
+
+
+HALF = model_that_says([0.5, 0.25, 0.125, 0.125])
+SCORES = [  # labels, the probabilities of the targets, the example in words
+    ([[0]], [[0.5]], "A model that says 0.5, 0.25, 0.125, 0.125 for tokens 0 to 3"),
+    ([[0, 1]], [[0.5, 0.25]], "The same model"),
+    ([[IGNORE, 1, 0, IGNORE]], [[0, 0.25, 0.5, 0]], "The same model"),
+    (
+        [[0, 1, 2], [IGNORE, 0, IGNORE]],
+        [[0.5, 0.25, 0.125], [0, 0.5, 0]],
+        "The same model",
+    ),
+]
 
 
 def scores(reply_scores, model, labels: list[list[int]], probabilities, told: str) -> None:
@@ -312,6 +364,34 @@ def replies(targets: list[int], seed: int) -> tuple[Tensor, Tensor]:
     for row, count in enumerate(targets):
         labels[row, : 6 - count] = IGNORE
     return ids[:, :-1], labels
+
+
+Batch = tuple[Tensor, Tensor]  # input_ids, labels
+
+
+def preference_batches(
+    tokenizer: Tokenizer,
+) -> tuple[list[tuple[Batch, Batch]], tuple[Batch, Batch]]:
+    """Twelve batches of eight pairs, and one of 40 others: chosen and rejected replies of each."""
+    pairs = [row for _, row in read_jsonl(recipe.corpus_files()["preference"])]
+
+    def encoded(some: list[dict]) -> tuple[Batch, Batch]:
+        return tuple(
+            collate([[tokenizer.encode_chat(pair[kind])] for pair in some])[:2]
+            for kind in ("chosen", "rejected")
+        )
+
+    return [encoded(pairs[8 * i : 8 * i + 8]) for i in range(12)], encoded(pairs[-40:])
+
+
+@torch.no_grad()
+def ahead(model: Transformer, chosen: Batch, rejected: Batch) -> float:
+    """By how many nats the chosen reply is ahead of the rejected one, on average."""
+    costs = [
+        F.cross_entropy(model(ids).transpose(1, 2), labels, ignore_index=IGNORE, reduction="none")
+        for ids, labels in (chosen, rejected)
+    ]
+    return (costs[1].sum(1) - costs[0].sum(1)).mean().item()
 
 
 def preference(preference_loss, good: list[int], bad: list[int], beta: float) -> None:

@@ -1,4 +1,7 @@
-"""What the checks of notebook 04 ask a student's function, and the reasons that they give."""
+"""What the checks of notebook 04 ask a student's function, and the reasons that they give.
+
+A table holds what a question is asked with: arguments, what is wanted, why, and known mistakes.
+"""
 
 import math
 
@@ -137,6 +140,18 @@ def window(window_mask, segments, window):
         )
 
 
+@torch.no_grad()
+def loss_of(model, tokenizer, texts):
+    """The loss in nats a token of texts, each of them one document."""
+    total = count = 0
+    for text in texts:
+        ids = torch.tensor([[tokenizer.end_id, *tokenizer.encode(text)]])
+        logits = model(ids[:, :-1], segment_ids=torch.zeros_like(ids[:, :-1]))[0]
+        total += F.cross_entropy(logits, ids[0, 1:], reduction="sum").item()
+        count += ids.shape[1] - 1
+    return total / count
+
+
 def weights_of(layer):
     """The weights of a Block by short names, with a key and value head for every query head."""
     attention, mlp = layer.self_attn, layer.mlp
@@ -170,6 +185,22 @@ def moved(function, seq):
         after[0, t] += 1
         rows.append((function(before) - function(after))[0].abs().amax(-1).gt(1e-6).tolist())
     return rows
+
+
+def noise_loss(function, steps=200):
+    """The loss, in nats, of a model of one layer that has learned random tokens, 16 kinds."""
+    w = {name: nn.Parameter(t.clone()) for name, t in weights_of(drawn_layer(2)).items()}
+    w["table"], noise = nn.Parameter(torch.randn(16, 8)), torch.Generator().manual_seed(0)
+    optimizer, losses = torch.optim.AdamW(w.values(), lr=1e-2), []
+    for _ in range(steps):
+        ids = torch.randint(16, (32, 9), generator=noise)
+        logits = function(w["table"][ids[:, :-1]], w, 4) @ w["table"].T
+        loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return sum(losses[-50:]) / 50
 
 
 def leak(block, heads, batch, seq, seed=0):
@@ -208,15 +239,59 @@ def leak(block, heads, batch, seq, seed=0):
          "numbers: change nothing but the bug.", tolerance=1e-4)  # fmt: skip
 
 
+def column(rows):
+    return torch.arange(float(rows))[:, None] * torch.tensor([10.0, 1.0])
+
+
+HALVES = [
+    (torch.arange(2.0), 2, (0, 1), "A head of one pair is the same in both conventions."),
+    (
+        torch.arange(4.0),
+        4,
+        (0, 2, 1, 3),
+        "Pairs (0, 1) and (2, 3): first 0 and 2, then 1 and 3.",
+        ((0, 1, 2, 3), None, "Nothing changed."),
+    ),
+    (
+        torch.arange(6.0),
+        6,
+        (0, 2, 4, 1, 3, 5),
+        "The first coordinates of all pairs, then the second ones.",
+        (
+            (0, 3, 1, 4, 2, 5),
+            None,
+            "That is the way back, from halves to neighbours: it is another "
+            "order as soon as a head has three pairs.",
+        ),
+    ),
+    (
+        column(8),
+        4,
+        (0, 2, 1, 3, 4, 6, 5, 7),
+        "Two heads of four rows, each sorted by itself.",
+        (
+            (0, 2, 4, 6, 1, 3, 5, 7),
+            None,
+            "You sorted all rows at once: rows must stay in their head.",
+        ),
+        ((0, 2, 1, 3), None, "Only the first head came back."),
+        ((0, 2, 1, 3, 4, 5, 6, 7), None, "Only the first head was sorted."),
+    ),
+    (
+        torch.arange(16.0).view(4, 4),
+        4,
+        (0, 2, 1, 3),
+        "Rows are what a matrix writes, so rows are sorted, not columns.",
+        (None, [0, 2, 1, 3], "You sorted columns; a head's coordinates are the rows."),
+    ),
+]
+
+
 def halves(to_halves, weight, head_dim, wanted, reason, *mistakes):
     call = show_call(to_halves, weight, head_dim)
     known = [(weight[list(order)] if columns is None else weight[:, columns], why)
              for order, columns, why in mistakes]  # fmt: skip
     same(run(to_halves, weight, head_dim), weight[list(wanted)], call, reason, known)
-
-
-def column(rows):
-    return torch.arange(float(rows))[:, None] * torch.tensor([10.0, 1.0])
 
 
 def tiny_model(**changes):
