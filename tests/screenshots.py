@@ -57,7 +57,7 @@ class Browser:
         port = port_file.read_text().split()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
             target = next(t for t in json.load(answer) if t["type"] == "page")
-        self.socket = websocket.create_connection(target["webSocketDebuggerUrl"], timeout=120)
+        self.socket = websocket.create_connection(target["webSocketDebuggerUrl"], timeout=900)  # s; a busy machine is slow, not wrong
         self.sent, self.events = 0, []
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
