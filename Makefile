@@ -64,7 +64,7 @@ test: models  ## all tests: units, chapters against their stored outputs, render
 	@$(RUN) -m pytest -q $(NBVAL) chapters
 	@$(TOOL) render chapters
 	@$(RUN) tests/check_pages.py _build/html
-	@$(RUN) -m pytest -q tests/rendered_widgets.py
+	@$(RUN) -m pytest -q tests/rendered_*.py
 
 chat: models  ## talk to the chat model in the terminal
 	@$(RUN) -m minimind_lite chat

@@ -35,6 +35,18 @@ PALE = """selector => {
   return found;
 }"""
 
+# Latin words that a widget itself says, not those of tokens, code and examples, nor what someone typed.
+LATIN = """selector => {
+  const place = document.querySelector(selector), said = [];
+  const foreign = e => e.closest("code, bdi, textarea, .token, .example, .odds th");
+  const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) if (!foreign(walker.currentNode.parentElement)) said.push(walker.currentNode.data);
+  for (const e of [place, ...place.querySelectorAll("*")])
+    for (const name of ["aria-label", "title", "placeholder", "alt"]) if (e.hasAttribute(name)) said.push(e.getAttribute(name));
+  const names = ["top-k", "top-p", "MB", "Tab"];
+  return said.flatMap(text => (text.match(/[A-Za-z][A-Za-z-]*/g) || [])).filter(word => !names.includes(word));
+}"""
+
 
 @contextmanager
 def chromium() -> Iterator:

@@ -7,10 +7,9 @@ its other scripts leave them alone, on a wide page and on a phone, light and dar
 from pathlib import Path
 
 import pytest
-from browser import PALE, chromium, needs_chromium, watched
+from browser import LATIN, PALE, chromium, needs_chromium, watched
 
-CHAPTERS = Path(__file__).resolve().parents[1] / "_build" / "html" / "chapters"
-PAGES = {path: path.read_text(encoding="utf-8") for path in sorted(CHAPTERS.glob("*.html"))}
+HTML = Path(__file__).resolve().parents[1] / "_build" / "html"
 WIDGETS = ("playground", "mask-painter", "lite-chat")
 pytestmark = needs_chromium
 
@@ -21,10 +20,11 @@ def browser():
         yield running
 
 
-def page_of(widget):
+def page_of(widget, html=HTML):
     """The one rendered page that has this widget."""
-    found = [path for path, text in PAGES.items() if f'id="{widget}"' in text]
-    assert len(found) == 1, f"{widget} stands on {len(found)} pages of {CHAPTERS}: render the book with `make html`"
+    pages = sorted((html / "chapters").glob("*.html"))
+    found = [path for path in pages if f'id="{widget}"' in path.read_text(encoding="utf-8")]
+    assert len(found) == 1, f"{widget} stands on {len(found)} pages of {html}: render the book with `make html`"
     return found[0]
 
 
@@ -40,6 +40,24 @@ def test_a_widget_on_its_page(browser, widget, width, theme):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert problems == []
     page.close()
+
+
+@pytest.mark.parametrize("widget", WIDGETS)
+def test_a_widget_of_a_chinese_page_speaks_chinese(browser, widget):
+    """Also where the text around it is not translated; and no English page's widget does."""
+    for html, language in ((HTML, "en"), (HTML / "zh", "zh-CN")):
+        page, problems = watched(browser, 390)
+        page.goto(page_of(widget, html).as_uri())
+        place = page.locator(f"#{widget}")
+        assert place.get_attribute("lang") == page.locator("html").get_attribute("lang") == language
+        if "make book" not in place.inner_text():
+            if widget == "lite-chat":
+                place.get_by_role("button").press("Enter")
+                place.locator("form").wait_for()
+            assert (page.evaluate(LATIN, f"#{widget}") == []) is (language == "zh-CN")
+        assert page.evaluate(PALE, f"#{widget}") == [] and problems == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.close()
 
 
 def use(page, place, widget):

@@ -5,7 +5,7 @@
     python tests/screenshots.py _build/html /tmp/shots --axe node_modules/axe-core/axe.min.js
 
 It also lists what pictures do not show: script errors, requests that leave the page, text wider than
-the screen and, with --axe, the serious findings of axe-core (from npm). Exits with 1 if there are any.
+the screen and, with --axe, the findings of axe-core (from npm). Exits with 1 if there are any.
 Needs Debian's chromium (`apt-get install chromium fonts-noto-cjk`) and websocket-client, which jupyter
 brings along.
 """
@@ -34,8 +34,7 @@ TOO_WIDE = """[...document.querySelectorAll('main *, header *')].filter(e => {
   return true;
 }).slice(0, 3).map(e => e.tagName + '.' + e.className + ': ' + e.textContent.trim().slice(0, 40))"""
 AXE = """axe.run(document, {resultTypes: ['violations']}).then(found => found.violations
-  .filter(v => ['serious', 'critical'].includes(v.impact))
-  .map(v => v.id + ' (' + v.nodes.length + '): ' + v.nodes.slice(0, 2).map(
+  .map(v => v.impact + ' ' + v.id + ' (' + v.nodes.length + '): ' + v.nodes.slice(0, 2).map(
     n => n.html.slice(0, 110) + ' ' + n.any.map(a => a.message).join(' ').slice(0, 160)).join(' | ')))"""
 
 
@@ -58,7 +57,7 @@ class Browser:
         port = port_file.read_text().split()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
             target = next(t for t in json.load(answer) if t["type"] == "page")
-        self.socket = websocket.create_connection(target["webSocketDebuggerUrl"], timeout=120)
+        self.socket = websocket.create_connection(target["webSocketDebuggerUrl"], timeout=900)  # s; a busy machine is slow, not wrong
         self.sent, self.events = 0, []
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
@@ -88,7 +87,9 @@ class Browser:
         self.events = []
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=SIZES[width], deviceScaleFactor=1,
                   mobile=width < 600)  # fmt: skip
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+        # Without the theme's fading in of colours, half-way through which axe would measure contrast.
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme},
+                                                          {"name": "prefers-reduced-motion", "value": "reduce"}])  # fmt: skip
         self.call("Page.navigate", url=page.resolve().as_uri())
         time.sleep(0.3)  # a page that only redirects is left behind
         while self.evaluate("document.readyState") != "complete":

@@ -74,11 +74,12 @@ def test_two_widgets_of_a_page_share_their_scripts():
     assert "tokenizer.js" not in second and second.index("transformer.js") < second.index("chat.js")
 
 
-def parse(text, docname):
+def parse(text, docname, language="en"):
     """The parsed document of a page, and what the parser complained about."""
     docutils.parsers.rst.directives.register_directive("widget", widgets.Widget)
     settings = get_default_settings(docutils.parsers.rst.Parser)
-    settings.report_level, settings.env = 5, SimpleNamespace(docname=docname, temp_data={})
+    settings.report_level = 5
+    settings.env = SimpleNamespace(docname=docname, temp_data={}, config=SimpleNamespace(language=language))
     document = docutils.utils.new_document("page", settings)
     docutils.parsers.rst.Parser().parse(text, document)
     return document
@@ -88,9 +89,11 @@ def test_the_directive_knows_where_the_page_lies_and_what_there_is():
     assert 'src="../_static/playground.js"' in parse(".. widget:: playground", "chapters/03_x").astext()
     assert 'src="_static/playground.js"' in parse(".. widget:: playground", "index").astext()
     assert "there is no widget 'clock': choose one of playground," in parse(".. widget:: clock", "index").astext()
+    chinese = parse(".. widget:: playground", "index", "zh_CN").astext()
+    assert 'aria-label="分词器游乐场" lang="zh-CN"' in chinese and "需要 JavaScript" in chinese
 
 
 def test_every_script_that_a_widget_names_is_there():
     static = {path.name for path in (ROOT / "book" / "_static").glob("*.js")} | {"lite_data.js"}
-    for _, own in widgets.WIDGETS.values():
+    for *_, own in widgets.WIDGETS.values():
         assert set(widgets.SHARED + own) <= static

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import tokenizers
 import torch
-from browser import PALE, chromium, needs_chromium, watched
+from browser import LATIN, PALE, chromium, needs_chromium, watched
 from tokenizers import pre_tokenizers
 
 from minimind_lite import corpus
@@ -60,7 +60,8 @@ def write_site(folder, **data):
     (folder / "chapters").mkdir()
     for name in widgets.WIDGETS:
         for language, theme in (("en", "light"), ("en", "dark"), ("zh-CN", "light")):
-            html = PAGE.format(language=language, theme=theme, widgets=widgets.widget_html(name, "../_static/", []))
+            place = widgets.widget_html(name, "../_static/", [], language)
+            html = PAGE.format(language=language, theme=theme, widgets=place)
             (folder / "chapters" / f"{name}-{language}-{theme}.html").write_text(html, encoding="utf-8")
     if data:
         (folder / "_static" / "lite_data.js").write_text(widget_data.script(data), encoding="ascii")
@@ -342,6 +343,10 @@ def test_the_playground_by_keyboard(show, trained):
 def test_the_playground_in_a_chinese_page(show):
     page = show("playground", language="zh-CN")
     assert "个词元" in page.inner_text("[role=status]") and page.get_by_label("输入文字").is_visible()
+    page.get_by_role("switch").press("Space")
+    assert page.evaluate(LATIN, ".widget") == []
+    page.get_by_label("输入文字").fill("词 " * 400)
+    assert "……另有" in page.inner_text(".more") and page.evaluate(LATIN, ".widget") == []
 
 
 def test_the_painter_by_keyboard(show, trained):
@@ -369,6 +374,24 @@ def test_the_painter_by_keyboard(show, trained):
     page.locator("summary").press("Enter")
     page.get_by_label("assistant").fill("x")
     assert status.inner_text().startswith("✓")
+
+
+def test_the_painter_in_a_chinese_page(show, trained):
+    page, status = show("mask-painter", language="zh-CN"), []
+    assert "我叫什么名字" in page.inner_text(".painted"), "the Chinese conversation is the first one"
+    page.locator("summary").press("Enter")
+    for conversation in range(4):
+        page.locator("[name=painter-conversation]").nth(conversation).check()
+        for builder in range(5):
+            page.locator("[name=painter-builder]").nth(builder).check()
+            status.append(page.inner_text("[role=status]"))
+            assert page.evaluate(LATIN, ".widget") == []
+    assert any(line.startswith("✓") and "正好是各条回复和它们的结尾" in line for line in status)
+    assert any("2 条回复，却有 4 个结尾" in line for line in status)
+    page.get_by_role("radio", name="带缩进的回复").check()
+    page.get_by_role("radio", name="搜索消息头").check()
+    page.get_by_role("radio", name="读过代码的分词器").check()
+    assert "什么也学不到" in page.inner_text("[role=status]") and page.evaluate(LATIN, ".widget") == []
 
 
 def python_replies(tokenizer, model, questions, **sampling):
@@ -441,6 +464,24 @@ def test_a_chat_can_be_stopped_and_started_over(show, trained):
     assert "has room for 312" in page.inner_text("[role=alert]")
 
 
+def test_a_chat_in_a_chinese_page(show, trained):
+    page = show("lite-chat", language="zh-CN")
+    assert page.evaluate(LATIN, ".widget") == []
+    page.get_by_role("button", name="加载模型").click()
+    page.get_by_label("说点什么").fill("你好！我叫小明。")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="发送").wait_for()
+    assert said(page) == python_replies(*trained, ["你好！我叫小明。"])[0]
+    assert page.evaluate(LATIN, ".widget") == []
+    page.locator(".log .token").first.hover()
+    assert "这里可能出现的词元" in page.inner_text(".odds")
+    page.get_by_label("说点什么").fill("词" * 900)
+    page.keyboard.press("Enter")
+    assert "只容得下 312 个" in page.inner_text("[role=alert]") and page.evaluate(LATIN, ".widget") == []
+    page.get_by_role("button", name="重新开始").click()
+    assert "鼠标" in page.inner_text(".odds")
+
+
 def test_old_turns_make_room(show, trained):
     """As in `python -m minimind_lite chat`: from the front, a question and its reply at a time."""
     tokenizer, questions = trained[0], ["Hello, small fox! " * n for n in (20, 25, 30, 5)]
@@ -483,7 +524,9 @@ def test_widgets_can_be_read(show):
 def test_a_page_without_a_model_says_how_to_make_it(browser, tmp_path):
     site = write_site(tmp_path / "bare", tokenizerFile=None, coderFile=None, weightsSize=None)
     for name in widgets.WIDGETS:
-        page, problems = watched(browser)
-        page.goto((site / "chapters" / f"{name}-en-light.html").as_uri())
-        assert "make book" in page.inner_text(".widget") and problems == []
-        page.close()
+        for language, begin in (("en", "This needs"), ("zh-CN", "这里要用到")):
+            page, problems = watched(browser)
+            page.goto((site / "chapters" / f"{name}-{language}-light.html").as_uri())
+            said = page.inner_text(".widget")
+            assert said.startswith(begin) and "make book" in said and problems == []
+            page.close()

@@ -2,11 +2,42 @@
 token that is pointed at or focused. The file of weights is loaded when a button is pressed. */
 "use strict";
 {
-  const { Tokenizer, CharacterStream, Transformer, element, visible, softmax, generate, count } = MiniMind;
+  const { Tokenizer, CharacterStream, Transformer, element, visible, softmax, generate, count, language } = MiniMind;
   const MAX_NEW_TOKENS = 200;
   const SHOWN = 8; // candidates for each token
-  const HINT = "Point at a word of a reply to see what else could have come. With the keyboard: Tab to the " +
-    "reply, then the arrow keys. Words under which dots run had less than even odds.";
+  const TEXTS = {
+    en: {
+      load: (size) => `Load the model (${size} MB)`,
+      about: "The model is a file beside this page. It runs in your browser: nothing you type leaves it.",
+      loading: "Loading…",
+      gone: "The file lite_weights.js is not beside this page any more: run `make html`.",
+      log: "The conversation", odds: "What could have come instead",
+      hint: "Point at a word of a reply to see what else could have come. With the keyboard: Tab to the " +
+        "reply, then the arrow keys. Words under which dots run had less than even odds.",
+      before: "What could have come here, before temperature, top-k and top-p:",
+      you: "you: ", model: "model: ",
+      ask: "Say something, in English or Chinese", example: "Hello! My name is Nora.",
+      send: "Send", stop: "Stop", again: "Start over",
+      sampling: "Sampling", temperature: "temperature", topK: "top-k", topP: "top-p", all: "all",
+      long: (size, room) => `That is ${count(size, "token")}, and the model has room for ${room}: say it shorter.`,
+    },
+    zh: {
+      load: (size) => `加载模型（${size} MB）`,
+      about: "模型是这一页旁边的一个文件，就在你的浏览器里运行：你输入的内容不会离开这里。",
+      loading: "正在加载……",
+      gone: "文件 lite_weights.js 已不在这一页旁边：请运行 `make html`。",
+      log: "对话", odds: "这里还可能出现什么",
+      hint: "把鼠标移到回复里的一个词上，看看这里还可能出现什么。用键盘：按 Tab 进入回复，再按方向键。" +
+        "带点状下划线的词，概率不到一半。",
+      before: "这里可能出现的词元，按温度、top-k 和 top-p 处理之前的概率：",
+      you: "你：", model: "模型：",
+      ask: "说点什么，中文或英文都行", example: "你好！我叫小明。",
+      send: "发送", stop: "停止", again: "重新开始",
+      sampling: "采样", temperature: "温度", topK: "top-k", topP: "top-p", all: "不限",
+      long: (size, room) => `这有 ${size} 个词元，而模型只容得下 ${room} 个：请说短一些。`,
+    },
+  };
+  const say = TEXTS[language];
 
   /** Let the browser draw and listen between two tokens. */
   const breathe = () => new Promise((done) => setTimeout(done));
@@ -53,10 +84,7 @@ token that is pointed at or focused. The file of weights is loaded when a button
         messages.splice(0, 2);
         ({ ids } = this.tokenizer.encodeChat(messages, true));
       }
-      if (ids.length > this.room) {
-        const size = count(ids.length, "token");
-        throw new RangeError(`That is ${size}, and the model has room for ${this.room}: say it shorter.`);
-      }
+      if (ids.length > this.room) throw new RangeError(say.long(ids.length, this.room));
       this.messages = messages;
       return ids;
     }
@@ -64,18 +92,18 @@ token that is pointed at or focused. The file of weights is loaded when a button
 
   /** The part of the page that comes once the weights are there. */
   function chatRoom(tokenizer, model) {
-    const log = element("div", { class: "chat log", tabindex: 0, role: "group", "aria-label": "The conversation" });
-    const odds = element("div", { class: "odds", role: "group", "aria-label": "What could have come instead" });
+    const log = element("div", { class: "chat log", tabindex: 0, role: "group", "aria-label": say.log });
+    const odds = element("div", { class: "odds", role: "group", "aria-label": say.odds });
     const heard = element("p", { class: "heard", role: "status" }); // for screen readers, once a reply is whole
     const trouble = element("p", { role: "alert" });
     const input = element("input", {
-      type: "text", id: "chat-text", autocomplete: "off", maxlength: 1000, placeholder: "Hello! My name is Nora.",
+      type: "text", id: "chat-text", autocomplete: "off", maxlength: 1000, placeholder: say.example,
     });
-    const send = element("button", { type: "submit", class: "primary" }, "Send");
+    const send = element("button", { type: "submit", class: "primary" }, say.send);
     const number = (words, attributes) => element("label", {}, words, element("input", { type: "number", ...attributes }));
-    const temperature = number("temperature", { min: 0, max: 5, step: "any", value: 0, required: true });
-    const topK = number("top-k", { min: 1, step: 1, placeholder: "all" });
-    const topP = number("top-p", { min: 0.001, max: 1, step: "any", placeholder: "all" });
+    const temperature = number(say.temperature, { min: 0, max: 5, step: "any", value: 0, required: true });
+    const topK = number(say.topK, { min: 1, step: 1, placeholder: say.all });
+    const topP = number(say.topP, { min: 0.001, max: 1, step: "any", placeholder: say.all });
     let conversation;
     let speaking = null; // the turn that is being answered: a new object for each
 
@@ -86,7 +114,7 @@ token that is pointed at or focused. The file of weights is loaded when a button
     }
 
     function showOdds(steps) {
-      odds.replaceChildren(element("p", {}, "What could have come here, before temperature, top-k and top-p:"),
+      odds.replaceChildren(element("p", {}, say.before),
         ...steps.map((step) => oddsTable(tokenizer, step)));
     }
 
@@ -111,7 +139,7 @@ token that is pointed at or focused. The file of weights is loaded when a button
     }
 
     function bubble(who, ...content) {
-      const made = element("p", { class: who }, element("span", { class: "who" }, `${who}: `), ...content);
+      const made = element("p", { class: who }, element("span", { class: "who" }, say[who]), ...content);
       log.append(made);
       log.scrollTop = log.scrollHeight;
       return made;
@@ -160,7 +188,7 @@ token that is pointed at or focused. The file of weights is loaded when a button
       bubble("you", question);
       input.value = "";
       const turn = speaking = { messages: conversation.messages };
-      send.textContent = "Stop";
+      send.textContent = say.stop;
       const content = await answer(ids, turn);
       turn.messages.push({ role: "assistant", content });
       heard.textContent = content;
@@ -169,14 +197,14 @@ token that is pointed at or focused. The file of weights is loaded when a button
 
     function stop() {
       speaking = null;
-      send.textContent = "Send";
+      send.textContent = say.send;
     }
 
     function startOver() {
       stop();
       conversation = new Conversation(tokenizer, model.config.max_position_embeddings);
       log.replaceChildren();
-      odds.replaceChildren(element("p", {}, HINT));
+      odds.replaceChildren(element("p", {}, say.hint));
       input.focus();
     }
 
@@ -184,32 +212,30 @@ token that is pointed at or focused. The file of weights is loaded when a button
     return [
       log,
       element("form", { class: "say", onsubmit: submit },
-        element("label", { for: "chat-text" }, "Say something, in English or Chinese"),
+        element("label", { for: "chat-text" }, say.ask),
         element("div", { class: "controls" }, input, send,
-          element("button", { type: "button", onclick: startOver }, "Start over")),
-        element("details", {}, element("summary", {}, "Sampling"),
+          element("button", { type: "button", onclick: startOver }, say.again)),
+        element("details", {}, element("summary", {}, say.sampling),
           element("div", { class: "controls" }, temperature, topK, topP))),
       trouble, odds, heard,
     ];
   }
 
   function build() {
-    const size = `${(MiniMind.weightsSize / 1e6).toFixed(1)} MB`;
-    const state = element("p", { role: "status" },
-      "The model is a file beside this page. It runs in your browser: nothing you type leaves it.");
+    const state = element("p", { role: "status" }, say.about);
     const button = element("button", { type: "button", class: "primary", onclick: async () => {
       button.disabled = true;
-      state.textContent = "Loading…";
+      state.textContent = say.loading;
       try {
         await load("lite_weights.js");
       } catch {
-        state.textContent = "The file lite_weights.js is not beside this page any more: run `make html`.";
+        state.textContent = say.gone;
         return;
       }
       const room = chatRoom(new Tokenizer(MiniMind.tokenizerFile), new Transformer(MiniMind.weightsFile));
       document.getElementById("lite-chat").replaceChildren(...room);
       document.getElementById("chat-text").focus();
-    } }, `Load the model (${size})`);
+    } }, say.load((MiniMind.weightsSize / 1e6).toFixed(1)));
     return [button, state];
   }
 

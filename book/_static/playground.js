@@ -1,19 +1,20 @@
 /* The tokenizer playground of chapter 03: type, and see tokens, ids and bytes. */
 "use strict";
 {
-  const { Tokenizer, element, visible, runningTokens, wholeCharacters, language } = MiniMind;
+  const { Tokenizer, element, visible, runningTokens, wholeCharacters, count, language } = MiniMind;
   const MOST_SHOWN = 300;
   const TEXTS = {
     en: {
       type: "Type something", examples: "or take", flag: "add_prefix_space",
       chips: "Tokens, each with its id and its bytes in hexadecimal",
       chat: "The same words as a turn of a chat, read as most programs read it",
-      counts: (characters, bytes, tokens) => `${characters} characters, ${bytes} bytes, ${tokens} tokens.`,
+      counts: (characters, bytes, tokens) => 
+        `${count(characters, "character")}, ${count(bytes, "byte")}, ${count(tokens, "token")}.`,
       same: "Decoded, they give your text back.",
       changed: "Decoded, they do not give your text back: a space stands in front of it.",
       unneeded: "Your text begins with a space, so the flag adds none.",
       spaces: (n) => n === 1 ? "The flag has added 1 space." : `The flag has added ${n} spaces, one after each special token.`,
-      more: (n) => `… and ${n} more tokens`,
+      more: (n) => `… and ${count(n, "more token")}`,
       surrogate: "This text has half of a character in it (a lone surrogate), which UTF-8 cannot hold: delete it.",
     },
     zh: {
@@ -26,7 +27,7 @@
       unneeded: "原文以空格开头，所以这个开关没有再加。",
       spaces: (n) => `这个开关加了 ${n} 个空格，每个特殊词元之后一个。`,
       more: (n) => `……另有 ${n} 个词元`,
-      surrogate: "文字里有半个字符（孤立的代理项），UTF-8 无法表示：请删掉它。",
+      surrogate: "文字里有半个字符（孤立代理码点），UTF-8 无法表示：请删掉它。",
     },
   };
   const EXAMPLES = {
@@ -53,7 +54,7 @@
     const turnCounts = element("p", { class: "note" });
     const take = (text) => { input.value = text; show(); };
     const examples = Object.entries(EXAMPLES).map(([name, text]) =>
-      element("button", { type: "button", onclick: () => take(text) }, name));
+      element("button", { type: "button", class: "example", onclick: () => take(text) }, name));
 
     function show() {
       const text = input.value;

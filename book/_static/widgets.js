@@ -1,4 +1,4 @@
-/* What the widgets share: making elements, showing what cannot be seen, starting up. */
+/* What the widgets share: making elements, showing what cannot be seen, the language, starting up. */
 "use strict";
 var MiniMind = globalThis.MiniMind || {};
 {
@@ -49,6 +49,7 @@ var MiniMind = globalThis.MiniMind || {};
       "run `make book`, then open this page again.",
     zh: "这里要用到本书在你的机器上训练出来的文件，现在还没有：请运行 `make book`，再打开本页。",
   };
+  /** Widgets speak the language of the book around them, also on a page that is not translated yet. */
   const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
 
   /** Build a widget into its place in the page, or say what is missing. */

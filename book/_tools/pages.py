@@ -108,10 +108,13 @@ def add_path(app, pagename, templatename, context, doctree):
 REPLACE = [
     (re.compile(r"[ \t]*<script[^>]*fontawesome\.js[^>]*></script>\n?"), ""),
     (re.compile(r'(<summary) aria-label="Toggle hidden content"'), r"\1"),
-    (re.compile(r'(<button class="btn search-button-field[^>]*?) aria-label="Search"'), r"\1"),
-    (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
+    (re.compile(r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"'), r"\1"),
+    (re.compile(r'role="doc-biblioentry"'), 'role="listitem"'),
+    (re.compile(r'<div class="sidebar-primary-item">(\s*<a class="navbar-brand logo")'),
+     r'<div class="sidebar-primary-item" role="navigation" aria-label="MiniMind Lite">\1'),
     (re.compile(r'<div class="(table-wrap|pst-scrollable-table-container)">'), r'<div class="\1" tabindex="0">'),
 ]
+ATTRIBUTE = re.compile(r'(\b(?:aria-label|title|placeholder|alt)=")([^"]*)"')
 
 
 def no_buttons_without_repository(app, config):
@@ -124,10 +127,12 @@ def finish(app, exception):
     """Mend and lighten the written pages."""
     if exception or app.builder.name != "html":
         return
+    words = {escape(word): escape(name) for word, name in app.config.theme_words.items()}
     for page in app.outdir.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         for pattern, better in REPLACE:
             text = pattern.sub(better, text)
+        text = ATTRIBUTE.sub(lambda found: found[1] + words.get(found[2], found[2]) + '"', text)
         page.write_text(text, encoding="utf-8")
     for file in {*app.outdir.glob("_static/scripts/fontawesome.js*"), *app.outdir.glob("_static/**/*.map")}:
         file.unlink()
@@ -136,6 +141,7 @@ def finish(app, exception):
 def setup(app):
     app.add_directive("path", Path)
     app.add_role("chapter", chapter_role)
+    app.add_config_value("theme_words", {}, "html")  # what the theme has not translated: {words: translation}
     app.connect("config-inited", no_buttons_without_repository)
     app.connect("html-page-context", add_path)
     app.connect("build-finished", finish)
