@@ -56,7 +56,7 @@ class TrainConfig:
     save_every: int = 200
     number_format: str = "auto"  # "float32", "bfloat16", or "auto": the faster on this machine
     optimizer: str = "adamw"  # or "muon": that for the layers' matrices, AdamW for the rest
-    compile: bool = False  # torch.compile: faster steps, after a minute that the first one takes
+    compile: bool = False  # torch.compile: faster steps, after a first one that takes long
 
     def __post_init__(self):
         if self.number_format not in ("auto", "float32", "bfloat16"):

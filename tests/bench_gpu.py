@@ -16,7 +16,7 @@ import torch
 from minimind_lite import budget
 from minimind_lite.model import Transformer
 from minimind_lite.recipe import PRESETS
-from minimind_lite.train import make_optimizers, training_step
+from minimind_lite.train import compiled, make_optimizers, training_step
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "gpu.json"
 STEPS = 10
@@ -31,12 +31,12 @@ def window_of(config, training) -> list:
     return [(ids[:, :-1].contiguous(), ids[:, 1:].contiguous(), segments)] * training.accumulation_steps
 
 
-def measure(config, training, number_format, device, compiled: bool, steps: int = STEPS) -> dict:
+def measure(config, training, number_format, device, compile: bool, steps: int = STEPS) -> dict:
     """Tokens a second, arithmetic a second and the peak of memory of our own training step."""
     model = Transformer(config).to(device)
-    if compiled:
-        model.compile()
     optimizers, window = make_optimizers(model, training), window_of(config, training)
+    if compile:
+        model = compiled(model, device)
     for _ in range(3):  # compiles, allocates, chooses kernels
         training_step(model, optimizers, window, 0, training, number_format)
     on_gpu = device.type == "cuda"
@@ -48,7 +48,7 @@ def measure(config, training, number_format, device, compiled: bool, steps: int 
     seconds = (time.perf_counter() - began) / steps
     rows = training.micro_batch_size * training.accumulation_steps
     return {
-        "number_format": str(number_format).removeprefix("torch."), "compiled": compiled,
+        "number_format": str(number_format).removeprefix("torch."), "compiled": compile,
         "micro_batch_size": training.micro_batch_size, "accumulation_steps": training.accumulation_steps,
         "tokens_per_second": rows * training.sequence_length / seconds,
         "flops_per_second": rows * budget.training_flops(config, training.sequence_length) / seconds,
@@ -76,10 +76,10 @@ def main() -> None:
     for name in ("small", "base"):
         config, preset = PRESETS[name].model, PRESETS[name].pretrain
         for training in (preset, largest(config, preset, properties.total_memory)):
-            for number_format, compiled in FORMATS:
+            for number_format, compile in FORMATS:
                 torch.cuda.empty_cache()
                 try:
-                    row = measure(config, training, number_format, device, compiled)
+                    row = measure(config, training, number_format, device, compile)
                 except torch.cuda.OutOfMemoryError:
                     print(f"{name}, {training.micro_batch_size} rows, {number_format}: out of memory")
                     continue

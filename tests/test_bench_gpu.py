@@ -17,7 +17,7 @@ TRAINING = TrainConfig(sequence_length=32, micro_batch_size=2, accumulation_step
 
 @pytest.mark.parametrize("number_format", [torch.float32, torch.bfloat16])
 def test_speed_and_arithmetic_belong_together(number_format):
-    row = bench_gpu.measure(TINY, TRAINING, number_format, torch.device("cpu"), compiled=False, steps=2)
+    row = bench_gpu.measure(TINY, TRAINING, number_format, torch.device("cpu"), compile=False, steps=2)
     a_token = budget.training_flops(TINY, 32) / 32
     assert row["flops_per_second"] == pytest.approx(row["tokens_per_second"] * a_token) and row["tokens_per_second"] > 0
     assert row["memory_predicted"] == budget.step_memory(TINY, TRAINING, number_format)["peak"]
