@@ -186,6 +186,11 @@ def attention_mask(
     return mask.view(-1, 1, seq, keys)
 
 
+def blocks_are_faster(device: torch.device) -> bool:
+    """Whether FlexAttention pays: compiled, on a GPU. Elsewhere it would store every score."""
+    return device.type == "cuda" and torch.compiler.is_compiling()
+
+
 def block_mask(segment_ids: Tensor) -> BlockMask:
     """The same for FlexAttention, which skips blocks of 128 x 128 pairs without a True."""
 
@@ -220,7 +225,6 @@ class Transformer(nn.Module):
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         cos, sin = rotary_angles(config.head_dim, config.max_position_embeddings, config.rope_theta)
-        self.flex = False  # `train` turns it on for a compiled model on a GPU
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
         for parameter in self.parameters():
@@ -266,7 +270,7 @@ class Transformer(nn.Module):
             key_segments = cache.add_segments(segment_ids, seq)
             if seq > 1 or segment_ids is not None:
                 return attention_mask(segment_ids, key_segments, seq, end, device)
-        elif segment_ids is not None and self.flex:
+        elif segment_ids is not None and blocks_are_faster(device):
             return block_mask(segment_ids)
         elif segment_ids is not None:
             return attention_mask(segment_ids, segment_ids, seq, seq, device)

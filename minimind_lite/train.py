@@ -197,13 +197,12 @@ def pick_device() -> torch.device:
 
 
 def compiled(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model run by `torch.compile`, on a GPU with FlexAttention; its weights stay where they are.
+    """The model run by `torch.compile`; its weights stay where they are.
 
     Raises ValueError on a CPU without the compiler that it takes there.
     """
     if device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
         raise ValueError("compile needs the C++ compiler g++ on a CPU: install it, or leave compile false.")
-    unwrapped(model).flex = device.type == "cuda"
     return torch.compile(model)
 
 

@@ -90,7 +90,7 @@ def test_widened_changes_neither_loss_nor_gradient():
 
 
 @torch.no_grad()  # FlexAttention learns on GPUs only
-def test_flex_attention_looks_where_the_mask_says():
+def test_flex_attention_looks_where_the_mask_says(monkeypatch):
     input_ids, _, segment_ids = packed(5)
     queries, keys = torch.randn(3, 4, 24, 8), torch.randn(3, 2, 24, 8)
     segments = torch.nn.functional.pad(segment_ids, (0, 24 - segment_ids.shape[1]), value=-1)
@@ -99,8 +99,23 @@ def test_flex_attention_looks_where_the_mask_says():
     assert (dense - blocks).abs().max() < 1e-5
     model = new_model()
     logits = model(input_ids, segment_ids=segment_ids)
-    model.flex = True
+    monkeypatch.setattr(model_file, "blocks_are_faster", lambda device: True)
     assert (model(input_ids, segment_ids=segment_ids) - logits).abs().max() < 1e-5
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler: apt install g++")
+@torch.no_grad()
+def test_a_compiled_model_makes_its_blocks_itself(monkeypatch):
+    """And outside of the compiled model, in validation, the dense mask is used."""
+    made = []
+    blocks = model_file.block_mask
+    monkeypatch.setattr(model_file, "block_mask", lambda segments: made.append(1) or blocks(segments))
+    monkeypatch.setattr(model_file, "blocks_are_faster", lambda device: torch.compiler.is_compiling())
+    model, (input_ids, _, segment_ids) = new_model(layers=1), packed(5)
+    logits = model(input_ids, segment_ids=segment_ids)
+    assert made == []
+    fast = torch.compile(model)(input_ids, segment_ids=segment_ids)
+    assert made and (fast - logits).abs().max() < 1e-5
 
 
 def test_many_targets_are_taken_in_parts(monkeypatch):
