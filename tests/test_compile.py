@@ -49,7 +49,13 @@ def test_a_compiled_run_learns_what_an_eager_one_does(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda model: compiler(model, backend=counted(frames)))
     eager, compiled = new_model(layers=1), new_model(layers=1)
     log = train(eager, WINDOWS, CONFIG, description=None)
+    widths, summed = set(), train_module.summed_cross_entropy
+    monkeypatch.setattr(
+        train_module, "summed_cross_entropy", lambda model, micro_batch, *rest:
+        widths.add(micro_batch[0].shape[1]) or summed(model, micro_batch, *rest),
+    )  # fmt: skip
     fast = train(compiled, WINDOWS, replace(CONFIG, compile=True), description=None)
+    assert widths == {CONFIG.sequence_length}
     for slow_entry, entry in zip(log, fast, strict=True):
         assert entry["loss"] == pytest.approx(slow_entry["loss"], rel=1e-5)
         assert entry["tokens"] == slow_entry["tokens"]
