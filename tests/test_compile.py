@@ -138,6 +138,12 @@ def test_many_targets_are_taken_in_parts(monkeypatch):
     assert max(sizes) == 5 and sum(sizes) == 2 * targets  # forward, and again in backward
 
 
+def test_the_loss_of_short_logits_is_summed_in_float32():
+    logits, labels = torch.randn(4096, 61).bfloat16(), torch.randint(61, (4096,))
+    exact = torch.nn.functional.cross_entropy(logits.double(), labels, reduction="sum")
+    assert model_file.summed_loss(logits, labels).item() == pytest.approx(exact.item(), rel=1e-6)
+
+
 def test_logits_are_made_only_where_something_is_asked():
     model, (window, *_) = new_model(), WINDOWS
     shapes = []
