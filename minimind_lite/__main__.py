@@ -19,6 +19,7 @@ from minimind_lite import corpus, evaluate, recipe
 from minimind_lite.budget import forecast
 from minimind_lite.checkpoint import config_from_json, load_pretrained
 from minimind_lite.data import Dropped, chat_samples
+from minimind_lite.decoder import Decoder
 from minimind_lite.download import download
 from minimind_lite.generate import generate
 from minimind_lite.options import add_options, chosen, parse, read_config, true_or_false
@@ -215,7 +216,7 @@ def run_chat(arguments) -> None:
     model, tokenizer = recipe.chat_model() if arguments.model is None else load_pretrained(arguments.model)
     print("Type in English or Chinese. An empty line starts over; Ctrl-D or Ctrl-C ends.")
     start = [] if arguments.system is None else [{"role": "system", "content": arguments.system}]
-    messages = list(start)
+    messages, decoder = list(start), Decoder(model)
     while True:
         try:
             text = input("> ").strip()
@@ -235,7 +236,7 @@ def run_chat(arguments) -> None:
         reply = ""
         tokens = generate(
             model, ids, max_new_tokens=arguments.max_new_tokens, temperature=arguments.temperature,
-            top_p=arguments.top_p, eos_id=tokenizer.im_end_id, seed=arguments.seed,
+            top_p=arguments.top_p, eos_id=tokenizer.im_end_id, seed=arguments.seed, decoder=decoder,
         )  # fmt: skip
         for piece in stream_decode(tokenizer, tokens):
             print(piece, end="", flush=True)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from minimind_lite.model import RMSNorm, rotate
+from minimind_lite.decoder import Decoder
 
 
 class KVCache:
@@ -41,71 +41,6 @@ class KVCache:
         if segment_ids is not None:
             self.segment_ids[:, self.length : end] = segment_ids
         return self.segment_ids[:, :end]
-
-
-def side_by_side(*linears: nn.Linear, norm: RMSNorm | None = None) -> Tensor:
-    """The weights of layers that read the same vector, as one matrix [in, out of all] for `x @ w`.
-
-    The scale of the norm before them is multiplied in, and the constant that `unit` leaves out.
-    """
-    weight = torch.cat([linear.weight for linear in linears])
-    if norm is not None:
-        weight = weight * norm.weight * len(norm.weight) ** 0.5
-    return weight.t().contiguous()  # in this layout one row times the matrix is fastest
-
-
-def unit(x: Tensor, floor: Tensor) -> Tensor:
-    """x / sqrt(|x|^2 + floor^2): RMSNorm but for a constant, and fast, as a root of two squares."""
-    return x / torch.hypot(torch.linalg.vector_norm(x, dim=-1, keepdim=True), floor)
-
-
-class Decoder:
-    """The model's step for one more token of every text, in few and large operations.
-
-    For one token, calling an operation costs more than its arithmetic. So what reads the same
-    vector is one matrix, and the query heads that share a key head are several queries of one
-    head. The logits are those of `model(tokens, cache=cache)` up to rounding. The copies of the
-    weights take memory, and do not follow when the model is trained further.
-    """
-
-    def __init__(self, model):
-        config, like = model.config, model.norm.weight
-        self.model, self.head_dim = model, config.head_dim
-        self.heads, self.key_value_heads = config.num_attention_heads, config.num_key_value_heads
-        self.floor = like.new_tensor(config.hidden_size * config.rms_norm_eps).sqrt()
-        self.head_floor = like.new_tensor(config.head_dim * config.rms_norm_eps).sqrt()
-        self.layers = [self.fuse(layer, layer.self_attn, layer.mlp) for layer in model.layers]
-        self.lm_head = side_by_side(model.lm_head, norm=model.norm)
-
-    def fuse(self, layer, attention, mlp) -> tuple[Tensor, ...]:
-        query_scale = attention.q_norm.weight.expand(self.heads, -1)
-        key_scale = attention.k_norm.weight.expand(self.key_value_heads, -1)
-        scale = torch.cat((query_scale, key_scale)) * self.head_dim**0.5  # [heads + kv_heads, head_dim]
-        qkv = side_by_side(attention.q_proj, attention.k_proj, attention.v_proj, norm=layer.input_layernorm)
-        gate_up = side_by_side(mlp.gate_proj, mlp.up_proj, norm=layer.post_attention_layernorm)
-        return qkv, scale, side_by_side(attention.o_proj), gate_up, side_by_side(mlp.down_proj)
-
-    def __call__(self, tokens: Tensor, cache: KVCache, segment_ids: Tensor | None = None) -> Tensor:
-        """tokens, segment_ids: [batch, 1] -> logits [batch, vocab]; fills and advances the cache."""
-        position, end, turned = cache.length, cache.length + 1, self.heads + self.key_value_heads
-        mask = None
-        if segment_ids is not None:
-            mask = (cache.add_segments(segment_ids, 1) == segment_ids)[:, None, None]
-        cos, sin = self.model.cos[position], self.model.sin[position]
-        x = self.model.embed_tokens(tokens[:, 0])  # [batch, hidden]
-        for layer, keys, values in zip(self.layers, cache.keys, cache.values):
-            qkv, scale, output, gate_up, down = layer
-            heads = (unit(x, self.floor) @ qkv).view(len(x), -1, self.head_dim)
-            query_key = rotate(unit(heads[:, :turned], self.head_floor) * scale, cos, sin)
-            keys[:, :, position] = query_key[:, self.heads :]
-            values[:, :, position] = heads[:, turned:]
-            queries = query_key[:, : self.heads].view(len(x), self.key_value_heads, -1, self.head_dim)
-            mixed = F.scaled_dot_product_attention(queries, keys[:, :, :end], values[:, :, :end], mask)
-            x = x + mixed.flatten(1) @ output
-            gate, up = (unit(x, self.floor) @ gate_up).chunk(2, dim=-1)
-            x = x + (F.silu(gate) * up) @ down
-        cache.length = end
-        return unit(x, self.floor) @ self.lm_head
 
 
 def next_token_probabilities(
@@ -157,18 +92,19 @@ def check_sampling(model, longest, max_new_tokens, temperature, top_k, top_p) ->
 def generate(
     model, input_ids, *, max_new_tokens: int, temperature: float = 1.0, top_k: int | None = None,
     top_p: float | None = None, eos_id: int | None = None, use_cache: bool = True,
-    seed: int | None = None,
+    seed: int | None = None, decoder: Decoder | None = None,
 ) -> Iterator[int]:  # fmt: skip
     """Continue one prompt; yields each new token id as soon as it is drawn.
 
     input_ids: a list of ids or a tensor [seq] or [1, seq]. Ends after `max_new_tokens`, or after
     `eos_id`, which is yielded. The same seed gives the same tokens, with the cache or without.
+    decoder: `Decoder(model)`, kept from one reply to the next; without it, each call makes one.
     Raises ValueError at once, not at the first token, if the request does not fit the model.
     """
     prompt = torch.as_tensor(input_ids).flatten().tolist()
     batches = generate_batches(
         model, [prompt], max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k,
-        top_p=top_p, eos_id=eos_id, use_cache=use_cache, seed=seed,
+        top_p=top_p, eos_id=eos_id, use_cache=use_cache, seed=seed, decoder=decoder,
     )  # fmt: skip
     return (tokens[0] for tokens in batches)
 
@@ -189,7 +125,7 @@ def generate_batch(model, prompts: list[list[int]], **sampling) -> list[list[int
 def generate_batches(
     model, prompts: list[list[int]], *, max_new_tokens: int, temperature: float = 1.0,
     top_k: int | None = None, top_p: float | None = None, eos_id: int | None = None,
-    use_cache: bool = True, seed: int | None = None,
+    use_cache: bool = True, seed: int | None = None, decoder: Decoder | None = None,
 ) -> Iterator[list[int | None]]:  # fmt: skip
     """One new token for every prompt at a time; None for a prompt that has ended.
 
@@ -198,15 +134,19 @@ def generate_batches(
     """
     longest = max(map(len, prompts), default=0) if all(prompts) else 0
     check_sampling(model, longest, max_new_tokens, temperature, top_k, top_p)
+    if decoder is not None and decoder.model is not model:
+        raise ValueError("the decoder was made from another model: make it with Decoder(model).")
     return _generate_batches(
-        model, prompts, longest, max_new_tokens, temperature, top_k, top_p, eos_id, use_cache, seed
-    )
+        model, prompts, longest, max_new_tokens, temperature, top_k, top_p, eos_id, use_cache, seed,
+        decoder,
+    )  # fmt: skip
 
 
 @torch.inference_mode()
 def _generate_batches(
-    model, prompts, longest, max_new_tokens, temperature, top_k, top_p, eos_id, use_cache, seed
-):
+    model, prompts, longest, max_new_tokens, temperature, top_k, top_p, eos_id, use_cache, seed,
+    decoder,
+):  # fmt: skip
     device = model.embed_tokens.weight.device
     pads = [longest - len(prompt) for prompt in prompts]
     ids = torch.tensor([[0] * n + p for n, p in zip(pads, prompts)], device=device)
@@ -217,7 +157,7 @@ def _generate_batches(
     generator = torch.Generator(device)
     generator.seed() if seed is None else generator.manual_seed(seed)
     cache = KVCache(model, len(prompts), longest + max_new_tokens) if use_cache else None
-    decoder = tokens = None  # both are there from the second step on
+    tokens = None  # there from the second step on
     ended = [False] * len(prompts)
     for step in range(max_new_tokens):
         if step == 0 or cache is None:

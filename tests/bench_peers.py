@@ -33,6 +33,7 @@ class Ours:
 
     name = OURS
     same_function = True
+    decoder = None
 
     def build(self, config) -> nn.Module:
         from minimind_lite.model import Transformer
@@ -61,9 +62,14 @@ class Ours:
         model.load_state_dict(weights)
 
     def generate(self, model, prompts: Tensor, count: int) -> list[list[int]]:
+        from minimind_lite.decoder import Decoder
         from minimind_lite.generate import generate_batch
 
-        return generate_batch(model, prompts.tolist(), max_new_tokens=count, temperature=0)
+        if self.decoder is None or self.decoder.model is not model:
+            self.decoder = Decoder(model)  # and kept from one reply to the next, as `chat` does
+        return generate_batch(
+            model, prompts.tolist(), max_new_tokens=count, temperature=0, decoder=self.decoder
+        )
 
 
 def plain_step(model, optimizer, loss_of, batches: Iterator, number_format) -> Callable:

@@ -43,7 +43,7 @@ def decode(options) -> list[dict]:
         models["26 M"] = Transformer(SHAPES["26 M"][0]).eval()
     lines = []
     for size, ours in models.items():
-        new = 8 if options.quick else {"lite": 128, "26 M": 32}[size]
+        new = 8 if options.quick else 128
         peers, absent = bench_lineup.model_peers(options.directories)
         built = bench_lineup.attempt(
             peers,
