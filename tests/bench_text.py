@@ -10,12 +10,13 @@ import torch
 
 import bench_lineup
 from bench_peers import OURS
-from bench_roofline import copied_bytes_a_second
+from bench_roofline import smallest
 from bench_timing import compare, in_turn
 from bench_tokenizer import read_texts
-from bench_train import SHAPES, TINY, count
+from bench_train import SHAPES, TINY
 from minimind_lite import corpus, recipe
 from minimind_lite.bpe import train_bpe
+from minimind_lite.decoder import Decoder
 from minimind_lite.model import Transformer
 
 MINBPE = """
@@ -52,7 +53,6 @@ def decode(options) -> list[dict]:
         )
         bench_lineup.same_weights(built, real_prompts(tokenizer, ours.config, 2, 8))
         against = [name for name, (peer, _) in built.items() if peer.same_function]
-        reads = copied_bytes_a_second(options.quick) / (4 * count(ours.config))
         for rows, target in ((1, 3.0), (16, 1.5)):
             prompts = real_prompts(tokenizer, ours.config, rows, 8)
 
@@ -78,10 +78,26 @@ def decode(options) -> list[dict]:
                     absent=absent,
                     new_tokens=new,
                     same_tokens=same,
-                    bound=("Reading every weight once a token allows", rows * reads),
+                    bound=("The matrix products alone, by the fastest way we know, allow", products(ours, rows)),
                 )
             )
     return lines
+
+
+@torch.inference_mode()
+def products(model, rows: int) -> float:
+    """Tokens a second if decoding were nothing but the products with the weights."""
+    decoder, config = Decoder(model), model.config
+    narrow, wide = torch.randn(rows, config.hidden_size), torch.randn(rows, config.intermediate_size)
+    mixed = torch.randn(rows, config.num_attention_heads * config.head_dim)
+
+    def once():
+        for qkv, _, output, gate_up, down in decoder.layers:
+            for product, x in ((qkv, narrow), (output, mixed), (gate_up, narrow), (down, wide)):
+                product(x)
+        decoder.lm_head(narrow)
+
+    return rows / smallest(once, 20)
 
 
 def share_of_equal(left: list[list[int]], right: list[list[int]]) -> float:

@@ -37,6 +37,7 @@ TINY = (
 )
 
 
+ALONE = "If a step were nothing but the library's matrix products and attention, it would be"
 SHARED = "Matrix products and attention, which are the same calls into the same library, take"
 
 
@@ -101,6 +102,7 @@ def step(options) -> list[dict]:
                     at_least=True,
                     matmul_gflops=speed / 1e9,
                     step_gflop=bound * speed / 1e9,
+                    bound=[ALONE, bound / lines[-1]["bound"][1]],
                 )
             )
     return lines
