@@ -9,7 +9,6 @@ import time
 BEGAN = time.perf_counter()
 
 import json  # noqa: E402
-import resource  # noqa: E402
 import sys  # noqa: E402
 from itertools import repeat  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -39,6 +38,7 @@ def first_step(one, shape, rows: int, length: int) -> float:
 def memory(one, shape, rows: int, length: int) -> float:
     """Megabytes that two steps add: the second one meets the optimizer's state."""
     import torch
+    from process_memory import held, highest
 
     from minimind_lite.model import ModelConfig
 
@@ -49,20 +49,6 @@ def memory(one, shape, rows: int, length: int) -> float:
     steps(one, shape, rows, length, 2)
     peak = torch.cuda.max_memory_allocated() if on_gpu else highest()
     return (peak - before) / 1e6
-
-
-def held() -> int:
-    """The memory this process holds now, in bytes; where the system does not tell, its highest."""
-    pages = Path("/proc/self/statm")
-    return (
-        int(pages.read_text().split()[1]) * resource.getpagesize() if pages.is_file() else highest()
-    )
-
-
-def highest() -> int:
-    """The most memory this process has held so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def steps(one, shape, rows: int, length: int, count: int) -> None:

@@ -1,7 +1,7 @@
 """Seconds, bytes per second and peak memory of every trainer and encoder installed, side by side.
 
-    python -m tests.bench_tokenizer            # 100 KB, 1 MB, 10 MB
-    python -m tests.bench_tokenizer 0.1 1      # other sizes, in megabytes
+    python tests/bench_tokenizer.py            # 100 KB, 1 MB, 10 MB
+    python tests/bench_tokenizer.py 0.1 1      # other sizes, in megabytes
 
 Each measurement runs in a process of its own on one core. Seconds are the processor's, so that
 other programs do not count; memory is how far the job raises the process's highest, once text and
@@ -12,7 +12,6 @@ encoder are there. The naive trainer is that of chapter 02; it is measured at 10
 import importlib.util
 import multiprocessing
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -22,6 +21,7 @@ import nbformat
 from minimind_lite import bpe, corpus
 from minimind_lite.bpe import SPLIT_PATTERN, ByteLevelBPE, train_bpe
 from minimind_lite.tokenizer import Tokenizer
+from process_memory import highest
 
 MERGES = 2000
 NAIVE_LIMIT = 200_000  # bytes
@@ -90,16 +90,12 @@ TRAINERS = {"naive": (naive, None), "minimind_lite.bpe": (ours, None), "tokenize
 ENCODERS = {"minimind_lite.bpe": (encode_ours, None), "tokenizers": (encode_library, None), "tiktoken": (encode_tiktoken, "tiktoken")}
 
 
-def peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def measure(job, texts, prepare: bool, results) -> None:
     """Runs in a process of its own; puts (seconds, bytes of memory)."""
     function = job(texts) if prepare else lambda: job(texts)
-    before, start = peak(), time.process_time()
+    before, start = highest(), time.process_time()
     function()
-    results.put((time.process_time() - start, peak() - before))
+    results.put((time.process_time() - start, highest() - before))
 
 
 def in_a_process(job, texts, prepare: bool) -> tuple[float, int]:

@@ -6,8 +6,6 @@ this process's highest so far, as the operating system counts it.
 
 import json
 import platform
-import resource
-import sys
 import tempfile
 from dataclasses import replace
 from datetime import date
@@ -22,6 +20,7 @@ from minimind_lite.lenient import UsableLines
 from minimind_lite.model import Transformer
 from minimind_lite.tokenizer import Tokenizer
 from minimind_lite.train import train
+from process_memory import highest
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "million.json"
 LINES, EVERY = 1_000_000, 10_000
@@ -36,17 +35,12 @@ def write(path: Path, lines: int) -> None:
             file.write((line[:20] if number % EVERY == 0 else line) + "\n")
 
 
-def megabytes() -> float:
-    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
 def watched(samples, marks: list) -> iter:
     """The samples; notes the memory after the first tenth, and after every further tenth."""
     for number, sample in enumerate(samples, 1):
         yield sample
         if number % (LINES // 10) == 0:
-            marks.append(round(megabytes(), 1))
+            marks.append(round(highest() / 1e6, 1))
             print(f"{number:>9,} samples  {marks[-1]:.1f} MB", flush=True)
 
 
@@ -61,14 +55,14 @@ def main() -> None:
         samples = document_samples(tokenizer, rows, config.sequence_length)
         dataset = TokenDataset.write(Path(folder) / "tokens", watched(samples, marks))
         print(rows)
-        before = megabytes()
+        before = highest() / 1e6
         windows = Windows(dataset, sequence_length=config.sequence_length, micro_batch_size=8)
-        plan = megabytes() - before
+        plan = highest() / 1e6 - before
         model = Transformer(replace(recipe.PRESETS["lite"].model, vocab_size=tokenizer.vocab_size))
         log = train(model, windows, config, description=None)
         found = {
             "lines": LINES, "left_out": rows.left_out, "bytes": path.stat().st_size, "samples": len(dataset),
-            "first_tenth": marks[0], "last_tenth": marks[-1], "plan": round(plan, 1), "training": round(megabytes(), 1),
+            "first_tenth": marks[0], "last_tenth": marks[-1], "plan": round(plan, 1), "training": round(highest() / 1e6, 1),
             "losses": [round(entry["loss"], 3) for entry in log],
             "date": f"{date.today():%d %b %Y}", "system": f"{platform.system()}, Python {platform.python_version()}",
         }  # fmt: skip

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import re
-import resource
 import string
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from minimind_lite import bpe, corpus
 from minimind_lite.bpe import SPLIT_PATTERN, ByteLevelBPE, split_words, stream_words, train_bpe
 from minimind_lite.tokenizer import byte_alphabet
+from process_memory import highest
 
 MULTILINGUAL = """It's a fox's drum; they'll say "we've won", o'clock  and 3.14159 or 2,026.
 从前有一只狐狸，它住在森林里。今天是2026年！  你好，世界 🙂👨‍👩‍👧 Zürich, naïve café, e\u0301
@@ -475,16 +475,16 @@ def stream(size):
 def peak_of_stream(size):
     """Bytes by which encoding a stream raises the most memory this process has ever held."""
     encoder = ByteLevelBPE(*train_bpe(stream(300_000), 1000))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = highest()
     count = sum(1 for _ in encoder.encode_iterable(stream(size)))
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(count, (after - before) * 1024)
+    after = highest()
+    print(count, after - before)
 
 
 def test_a_long_stream_stays_under_fifty_megabytes():
     """MINIMIND_LITE_STREAM_BYTES=200000000 runs it at full length."""
     size = int(os.environ.get("MINIMIND_LITE_STREAM_BYTES", 12_000_000))
-    command = f"from tests.test_bpe import peak_of_stream; peak_of_stream({size})"
+    command = f"import sys; sys.path.insert(0, 'tests'); from test_bpe import peak_of_stream; peak_of_stream({size})"
     root = Path(__file__).parent.parent
     run = subprocess.run([sys.executable, "-c", command], cwd=root, capture_output=True, text=True, check=True)
     count, growth = map(int, run.stdout.split())

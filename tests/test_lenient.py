@@ -1,9 +1,11 @@
 """Files with lines that cannot be used: what is left, what is said, how much memory it takes."""
 
 import json
+import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,32 +71,38 @@ def test_chats_with_tools_are_left_out_and_the_others_kept(tmp_path):
 
 
 MEMORY = """
-import resource, sys
+import sys
 from minimind_lite.corpus import read_texts
 from minimind_lite.data import TokenDataset, document_samples
 from minimind_lite.lenient import UsableLines
 from minimind_lite.tokenizer import Tokenizer
+from process_memory import highest
 tokenizer = Tokenizer.from_pretrained(sys.argv[1])
-def kilobytes(path):
+def memory(path):
     rows = UsableLines(read_texts, path)
     TokenDataset.write(path + ".tokens", document_samples(tokenizer, rows, 256))
-    return rows.used, rows.left_out, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(*kilobytes(sys.argv[2]), *kilobytes(sys.argv[3]))
+    return rows.used, rows.left_out, highest()
+print(*memory(sys.argv[2]), *memory(sys.argv[3]))
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in kilobytes on Linux alone")
 def test_tokenizing_a_long_file_takes_the_memory_of_a_short_one(tmp_path):
-    """Ten times the lines, one in a thousand of them bad; in a process that does nothing else."""
+    """Twice the lines, one in a thousand of them bad; in a process that does nothing else.
+
+    The short file is long enough to fill the tokenizer's memory of words. What grows is 16 bytes a
+    sample, for its length and its place.
+    """
     from minimind_lite.tokenizer import Tokenizer
 
     Tokenizer.train(["The fox had a red kite. 狐狸有一只红风筝。"], 300).save_pretrained(tmp_path / "t")
-    for name, count in (("short", 4000), ("long", 40_000)):
+    for name, count in (("short", 40_000), ("long", 80_000)):
         with open(tmp_path / name, "w", encoding="utf-8") as file:
             for i in range(count):
                 file.write('{"text": "cut\n' if i % 1000 == 7 else f'{{"text": "{i}: the fox had a red kite; 狐狸有一只红风筝。"}}\n')
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", MEMORY, tmp_path / "t", tmp_path / "short", tmp_path / "long"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     few, few_bad, before, many, many_bad, after = map(int, done.stdout.split())
-    assert (few, few_bad, many, many_bad) == (3996, 4, 39_960, 40)
-    assert (tmp_path / "long").stat().st_size > 2_000_000 and after - before < 1500
+    assert (few, few_bad, many, many_bad) == (39_960, 40, 79_920, 80)
+    more = (tmp_path / "long").stat().st_size - (tmp_path / "short").stat().st_size
+    assert more > 2_000_000 and after - before < more / 2
