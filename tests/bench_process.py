@@ -5,11 +5,12 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 
 import torch
 
 import bench_lineup
-from bench_timing import compare, in_turn, spread
+from bench_timing import compare
 from bench_train import SHAPES
 from minimind_lite.budget import step_memory
 from minimind_lite.model import ModelConfig
@@ -82,14 +83,14 @@ def memory(options) -> list[dict]:
 def first_step(options) -> list[dict]:
     """Seconds from the first import to the end of the first training step."""
     # PyTorch's optimizers load its compiler, torch._dynamo, as soon as one is made
-    command = [sys.executable, "-c", "import torch, torch._dynamo"]
-    seconds = in_turn(
-        {"torch": lambda: subprocess.run(command, check=True)},
-        1 if options.quick else 3,
-        "import torch",
-    )
-    what = "Starting Python, importing torch, and the compiler that its optimizers load take"
-    bound = what, spread(seconds["torch"])["median"]
+    code = "from time import perf_counter as now; began = now(); import torch, torch._dynamo; print(now() - began)"
+    command = [sys.executable, "-c", code]
+    seconds = [
+        float(subprocess.run(command, check=True, capture_output=True).stdout)
+        for _ in range(1 if options.quick else 5)
+    ]
+    what = "Importing torch, and the compiler that its optimizers load, takes"
+    bound = what, median(seconds)
     work = "import to first step, lite"
     return [
         in_processes(work, "first_step", "lite", 8, 256, 3, options, target=1 / 0.5, bound=bound)
