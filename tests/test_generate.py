@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from minimind_lite.decoder import Decoder, packs
+from minimind_lite.decoder import Decoder
 from minimind_lite.generate import (
     KVCache, generate, generate_batch, generate_batches, next_token_probabilities,
 )  # fmt: skip
@@ -62,32 +62,6 @@ def test_step_by_step_equals_at_once(name, fused):
     model = random_model(**SHAPES[name]).double()
     step = Decoder(model) if fused else None
     assert (step_by_step(model, PROMPTS[2], step) - at_once(model, PROMPTS[2])).abs().max() < 1e-12
-
-
-@pytest.mark.parametrize("rows", [1, 16])
-def test_packed_weights_give_the_same_logits(rows):
-    model = random_model(hidden_size=256, num_key_value_heads=2)
-    if torch.backends.mkldnn.is_available():
-        assert packs(model.config, model.norm.weight)
-    caches = [KVCache(model, rows, 8) for _ in range(2)]
-    ids = torch.randint(50, (rows, 8))
-    with torch.no_grad():
-        for cache in caches:
-            model(ids[:, :7], cache=cache)
-        wanted = model(ids[:, 7:], cache=caches[0])[:, -1]
-        assert (Decoder(model)(ids[:, 7:], caches[1]) - wanted).abs().max() < 1e-4 * wanted.abs().max()
-
-
-def test_a_decoder_is_kept_from_one_reply_to_the_next(model):
-    decoder = Decoder(model)
-    for prompt in PROMPTS:
-        wanted = list(generate(model, prompt, max_new_tokens=10, temperature=0))
-        assert list(generate(model, prompt, max_new_tokens=10, temperature=0, decoder=decoder)) == wanted
-
-
-def test_a_decoder_of_another_model_is_refused(model):
-    with pytest.raises(ValueError, match="another model"):
-        generate(model, PROMPTS[0], max_new_tokens=1, decoder=Decoder(random_model()))
 
 
 def test_a_position_that_does_not_advance_is_found(model):
