@@ -13,9 +13,9 @@ PACKED_FROM = 256  # hidden size; below, a call of oneDNN costs more than it sav
 
 
 def packs(config, like: Tensor) -> bool:
-    """Whether a model's weights are worth laying out for oneDNN: large ones, on a CPU."""
-    possible = like.is_cpu and like.dtype in (torch.float32, torch.bfloat16)
-    return possible and config.hidden_size >= PACKED_FROM and torch.backends.mkldnn.is_available()
+    """Whether a model's weights are worth laying out for oneDNN, if PyTorch was built with it."""
+    fits = like.is_cpu and like.dtype == torch.float32 and config.hidden_size >= PACKED_FROM
+    return fits and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def side_by_side(*linears: nn.Linear, norm: RMSNorm | None = None, columns: bool = False) -> Tensor:
@@ -36,8 +36,8 @@ def side_by_side(*linears: nn.Linear, norm: RMSNorm | None = None, columns: bool
 def product(*linears: nn.Linear, pack: bool, norm: RMSNorm | None = None) -> Callable:
     """A function x [rows, in] -> x @ weights.T [rows, out of all], fast for few rows.
 
-    pack: lay the weights out in the blocks that oneDNN reads at twice the speed, as PyTorch's
-    compiler does when it freezes a model; the operations have no public names.
+    pack: lay the weights out in the blocks that oneDNN reads fastest, as PyTorch's compiler does
+    when it freezes a model; the operations have no public names.
     """
     if pack:
         few = 16  # rows that the layout is chosen for; any number can be multiplied
