@@ -12,10 +12,23 @@ from minimind_lite.model import RMSNorm, rotate
 PACKED_FROM = 256  # hidden size; below, a call of oneDNN costs more than it saves
 
 
-def packs(config, like: Tensor) -> bool:
-    """Whether a model's weights are worth laying out for oneDNN, if PyTorch was built with it."""
-    fits = like.is_cpu and like.dtype == torch.float32 and config.hidden_size >= PACKED_FROM
+def packs(vector: Tensor) -> bool:
+    """Whether matrices that read such a vector [hidden] are worth laying out for oneDNN.
+
+    False as well where PyTorch was built without oneDNN.
+    """
+    fits = vector.is_cpu and vector.dtype == torch.float32 and len(vector) >= PACKED_FROM
     return fits and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def fingerprint(model) -> list[int]:
+    """For each parameter the sum of its bits, read as whole numbers: a step of training changes it.
+
+    PyTorch counts writes as well (`_version`), but not those of its fused AdamW.
+    """
+    whole = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+    bits = (p.detach().view(whole[p.element_size()]) for p in model.parameters())
+    return torch.stack([some.sum() for some in bits]).tolist()
 
 
 def side_by_side(*linears: nn.Linear, norm: RMSNorm | None = None, columns: bool = False) -> Tensor:
@@ -58,7 +71,7 @@ class Decoder:
     For one token, calling an operation costs more than its arithmetic. So what reads the same
     vector is one matrix, and the query heads that share a key head are several queries of one
     head. The logits are those of `model(tokens, cache=cache)` up to rounding. The copies of the
-    weights take memory, and do not follow when the model is trained further.
+    weights take memory, and do not follow when the model is trained further; `check_decoder` notices.
     """
 
     @torch.inference_mode()
@@ -68,7 +81,7 @@ class Decoder:
         self.heads, self.key_value_heads = config.num_attention_heads, config.num_key_value_heads
         self.floor = like.new_tensor(config.hidden_size * config.rms_norm_eps).sqrt()
         self.head_floor = like.new_tensor(config.head_dim * config.rms_norm_eps).sqrt()
-        self.product = partial(product, pack=packs(config, like))
+        self.fingerprint, self.product = fingerprint(model), partial(product, pack=packs(like))
         self.layers = [self.fuse(layer, layer.self_attn, layer.mlp) for layer in model.layers]
         self.lm_head = self.product(model.lm_head, norm=model.norm)
 
@@ -101,3 +114,11 @@ class Decoder:
             x = x + down(F.silu(gate) * up)
         cache.length = end
         return self.lm_head(unit(x, self.floor))
+
+
+def check_decoder(decoder: Decoder, model) -> None:
+    """Raise ValueError if a decoder is not of this model as it is now."""
+    if decoder.model is not model:
+        raise ValueError("the decoder was made from another model: make it with Decoder(model).")
+    if decoder.fingerprint != fingerprint(model):
+        raise ValueError("the model has changed since the decoder was made: make a new Decoder(model).")

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minimind_lite.decoder import Decoder
+from minimind_lite.decoder import Decoder, check_decoder
 
 
 class KVCache:
@@ -134,8 +134,10 @@ def generate_batches(
     """
     longest = max(map(len, prompts), default=0) if all(prompts) else 0
     check_sampling(model, longest, max_new_tokens, temperature, top_k, top_p)
-    if decoder is not None and decoder.model is not model:
-        raise ValueError("the decoder was made from another model: make it with Decoder(model).")
+    if decoder is not None:
+        if not use_cache:
+            raise ValueError("a decoder works with the cache: leave out decoder, or use_cache=False.")
+        check_decoder(decoder, model)
     return _generate_batches(
         model, prompts, longest, max_new_tokens, temperature, top_k, top_p, eos_id, use_cache, seed,
         decoder,
