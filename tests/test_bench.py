@@ -17,8 +17,11 @@ import bench_growth  # noqa: E402
 import bench_lineup  # noqa: E402
 import bench_peers  # noqa: E402
 import bench_roofline  # noqa: E402
+import bench_text  # noqa: E402
 import bench_timing  # noqa: E402
 import speed  # noqa: E402
+
+from minimind_lite import decoder  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,28 @@ def test_a_line_has_every_round_of_every_competitor(folder):
         )
         assert ratio["values"] == [b / a for a, b in zip(ours, theirs)]
     assert line["ratio"] == line["ratios"][line["best_peer"]]["median"] and line["target"] == 1.15
+
+
+def test_the_bound_of_a_share_leaves_nothing_but_the_library(folder):
+    """The step's arithmetic at the speed of a large product, over what products and attention took."""
+    step, share = read(folder, "step")["lines"][:2]
+    fastest = share["step_gflop"] / share["matmul_gflops"]
+    assert share["bound"][1] == pytest.approx(fastest / step["bound"][1])
+    assert share["ratio"] == pytest.approx(fastest / step["competitors"][bench_peers.OURS]["median"])
+
+
+def test_decoding_is_bound_by_its_products_alone(monkeypatch):
+    """Every product of a step once: four in each of two layers, and the head."""
+    calls, product = [], decoder.product
+
+    def counted(*linears, **how):
+        multiply = product(*linears, **how)
+        return lambda x: calls.append(len(x)) or multiply(x)
+
+    monkeypatch.setattr(decoder, "product", counted)
+    model = bench_text.Transformer(bench_text.TINY[0])
+    monkeypatch.setattr(bench_text, "in_turn", lambda jobs, rounds, said: {"products": [jobs["products"]() or 2.0]})
+    assert bench_text.products(model, 16) == 8.0 and calls == [16] * 9
 
 
 def test_who_is_not_there_is_named(folder, capsys):

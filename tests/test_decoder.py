@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from minimind_lite.decoder import Decoder, packs
+from minimind_lite import generate as generate_module
+from minimind_lite.decoder import Decoder, fingerprint, packs
 from minimind_lite.generate import KVCache, generate
 from minimind_lite.train import TrainConfig, make_optimizers, training_step
 from test_generate import PROMPTS, random_model
@@ -72,6 +73,21 @@ def test_a_decoder_of_a_model_that_has_changed_is_refused(change):
     with pytest.raises(ValueError, match="has changed"):
         generate(model, PROMPTS[0], max_new_tokens=3, decoder=decoder)
     list(generate(model, PROMPTS[0], max_new_tokens=3, decoder=Decoder(model)))
+
+
+@pytest.mark.parametrize("name", [name for name, _ in random_model(num_key_value_heads=2).named_parameters()])
+def test_one_number_that_changed_is_noticed(name):
+    model = random_model(num_key_value_heads=2)
+    before = fingerprint(model)
+    last = model.get_parameter(name).data.view(-1)[-1:]
+    last.copy_(torch.nextafter(last, last + 1))
+    assert fingerprint(model) != before
+
+
+def test_a_kept_decoder_is_the_one_that_is_used(model, monkeypatch):
+    decoder = Decoder(model)
+    monkeypatch.setattr(generate_module, "Decoder", None)  # nothing to make another one with
+    assert len(list(generate(model, PROMPTS[0], max_new_tokens=3, decoder=decoder))) == 3
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])

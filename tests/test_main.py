@@ -4,6 +4,10 @@ import pytest
 
 from minimind_lite import __main__ as cli
 from minimind_lite import recipe
+from minimind_lite.checkpoint import save_pretrained
+from minimind_lite.generate import generate
+from minimind_lite.model import ModelConfig, Transformer
+from minimind_lite.tokenizer import Tokenizer
 
 
 def run(monkeypatch, capsys, *arguments):
@@ -70,3 +74,34 @@ def test_a_missing_model_and_a_broken_line_are_named(monkeypatch, capsys, tmp_pa
     path.write_text('{"text": "fine"}\n{"text": ', encoding="utf-8")
     status, error = run(monkeypatch, capsys, "tokenizer", "--data", path, "--vocab-size", 300, "--out", tmp_path / "t")
     assert status == 1 and "bad.jsonl, line 2: this is not JSON" in error and not (tmp_path / "t").exists()
+
+
+def test_a_chat_makes_its_decoder_once_and_starts_over_on_an_empty_line(monkeypatch, capsys, tmp_path):
+    tokenizer = Tokenizer.train(["A fox met a bear."], 300)
+    model = Transformer(ModelConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2))
+    save_pretrained(tmp_path / "model", model, tokenizer)
+    made, asked, decoder = [], [], cli.Decoder
+
+    def counted(model):
+        made.append(decoder(model))
+        return made[-1]
+
+    def generated(model, ids, **options):
+        asked.append((ids, options["decoder"]))
+        return generate(model, ids, **options)
+
+    lines = iter(["A fox?", "A bear?", "", "A fox?"])
+
+    def typed(prompt):
+        try:
+            return next(lines)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr(cli, "Decoder", counted)
+    monkeypatch.setattr(cli, "generate", generated)
+    monkeypatch.setattr("builtins.input", typed)
+    assert run(monkeypatch, capsys, "chat", "--model", tmp_path / "model", "--max-new-tokens", 5)[0] == 0
+    (first, *_), (second, _), (again, _) = asked
+    assert len(made) == 1 and all(used is made[0] for _, used in asked)
+    assert second[: len(first)] == first and len(second) > len(first) and again == first
