@@ -16,6 +16,8 @@ ifndef TOGETHER
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
+# Many containers set this. Then every process of ours would compile PyTorch's sources again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z -]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
