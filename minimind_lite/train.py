@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from minimind_lite.ahead import ahead
 from minimind_lite.data import IGNORE, widened
 from minimind_lite.model import Transformer, summed_loss
-from minimind_lite.muon import Muon
+from minimind_lite.optimizers import AdamW, Muon
 from minimind_lite.resume import (
     Interrupt,
     format_name,
@@ -179,7 +179,7 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
         {"params": [p for p in matrices if not any(p is h for h in hidden)], "weight_decay": config.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    optimizers = [torch.optim.AdamW(groups, lr=0.0, betas=(config.beta1, config.beta2), fused=True)]
+    optimizers = [AdamW(groups, lr=0.0, betas=(config.beta1, config.beta2), fused=True)]
     if hidden:
         optimizers.append(Muon(
             hidden, lr=0.0, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw",

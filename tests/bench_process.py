@@ -82,15 +82,13 @@ def memory(options) -> list[dict]:
 
 def first_step(options) -> list[dict]:
     """Seconds from the first import to the end of the first training step."""
-    # PyTorch's optimizers load its compiler, torch._dynamo, as soon as one is made
-    code = "from time import perf_counter as now; began = now(); import torch, torch._dynamo; print(now() - began)"
+    code = "from time import perf_counter as now; began = now(); import torch; print(now() - began)"
     command = [sys.executable, "-c", code]
     seconds = [
         float(subprocess.run(command, check=True, capture_output=True).stdout)
         for _ in range(1 if options.quick else 5)
     ]
-    what = "Importing torch, and the compiler that its optimizers load, takes"
-    bound = what, median(seconds)
+    bound = "Importing torch takes", median(seconds)
     work = "import to first step, lite"
     return [
         in_processes(work, "first_step", "lite", 8, 256, 3, options, target=1 / 0.5, bound=bound)

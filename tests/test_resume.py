@@ -291,8 +291,7 @@ linux = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs SIGKILL and fo
 @pytest.fixture(scope="module")
 def server():
     context = multiprocessing.get_context("forkserver")
-    # _dynamo: what the first optimizer of a process would import, a second of work
-    context.set_forkserver_preload(["minimind_lite.train", "torch._dynamo"])
+    context.set_forkserver_preload(["minimind_lite.train"])
     return context
 
 

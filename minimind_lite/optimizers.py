@@ -1,11 +1,29 @@
-"""Muon with matrices of one shape taken together: the same numbers as PyTorch's, in fewer calls."""
+"""PyTorch's optimizers with the same numbers, but ready sooner, and Muon in fewer calls."""
 
 from collections import defaultdict
+from inspect import unwrap
 
 import torch
+from torch.optim import Optimizer
 
 
-class Muon(torch.optim.Muon):
+class Uncompiled:
+    """What every training calls, without the wrappers that PyTorch puts around it.
+
+    They keep `torch.compile` out of an optimizer, and to do so load it: a second at every start. We
+    compile the model, never the optimizer.
+    """
+
+    add_param_group = unwrap(Optimizer.add_param_group)
+
+
+class AdamW(Uncompiled, torch.optim.AdamW):
+    """`torch.optim.AdamW` (Loshchilov & Hutter, 2019), bit for bit."""
+
+    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
+
+
+class Muon(Uncompiled, torch.optim.Muon):
     """`torch.optim.Muon` (Jordan et al., 2024), a group of equal shapes at a time.
 
     A small model has many small matrices, and PyTorch takes them one by one: then calling takes as
