@@ -59,7 +59,8 @@ def test_the_pdf_has_numbers_contents_links_and_whole_lines(html, tmp_path, caps
     pdf.make(html, target)
     reader = PdfReader(target)
     texts = [page.extract_text() for page in reader.pages]
-    assert len(texts) == 3 and capsys.readouterr().out.startswith(f"{target}: 3 pages")
+    printed = capsys.readouterr()
+    assert len(texts) == 3 and printed.out.startswith(f"{target}: 3 pages") and not printed.err
     assert "A small book" in texts[0] and "Contents" in texts[1]
     listed = " ".join(texts[1].split())
     assert "1. The first chapter 3" in listed and "1.1. Words 词表 3" in listed
@@ -88,3 +89,11 @@ def test_what_is_missing_is_said_in_a_sentence(html, tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="/bin/false made no PDF"):
         pdf.make(html, tmp_path / "book.pdf")
     assert (tmp_path / "book.pdf").read_text() == "a good one"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium fonts-noto-cjk")
+def test_a_character_that_no_font_has_is_said(html, tmp_path, capsys):
+    page = html / "chapters" / "01_first.html"
+    page.write_text(FIRST.replace("Words", "Words \uf8ff"), encoding="utf-8")  # of private use
+    pdf.make(html, tmp_path / "book.pdf")
+    assert "empty boxes, on page 2, 3: no font" in capsys.readouterr().err

@@ -126,6 +126,11 @@ def places(path: Path) -> dict[str, int]:
             for name, place in reader.named_destinations.items()}  # fmt: skip
 
 
+def without_glyphs(reader: PdfReader) -> list[int]:
+    """The numbers of the pages with a character that no font of this machine has: an empty box."""
+    return [number for number, page in enumerate(reader.pages, 1) if "\0" in page.extract_text()]
+
+
 def make(html: Path, target: Path) -> None:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
@@ -159,7 +164,11 @@ def make(html: Path, target: Path) -> None:
         with pikepdf.open(draft) as pdf:  # Chromium packs pictures, but not the tags for screen readers
             pdf.save(part, object_stream_mode=pikepdf.ObjectStreamMode.generate)
         part.replace(target)
-    print(f"{target}: {len(PdfReader(target).pages)} pages, {target.stat().st_size / 1e6:.1f} MB")
+    reader = PdfReader(target)
+    print(f"{target}: {len(reader.pages)} pages, {target.stat().st_size / 1e6:.1f} MB")
+    if boxes := without_glyphs(reader):
+        print(f"Some characters are empty boxes, on page {', '.join(map(str, boxes))}: no font here has them. On "
+              "Debian, apt-get install fonts-noto-cjk brings Chinese.", file=sys.stderr)  # fmt: skip
 
 
 def main() -> None:
