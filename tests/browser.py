@@ -1,6 +1,6 @@
 """A real browser for the tests of what moves in the pages: Debian's Chromium, driven by Playwright.
 
-    apt-get install chromium fonts-noto-cjk
+    apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji
 
 Playwright's Python package comes with requirements.txt; it needs no browser of its own and no driver.
 """

@@ -6,7 +6,7 @@
 
 It also lists what pictures do not show: script errors, requests that leave the page, text wider than
 the screen and, with --axe, the findings of axe-core (from npm). Exits with 1 if there are any.
-Needs Debian's chromium (`apt-get install chromium fonts-noto-cjk`) and websocket-client, which jupyter
+Needs Debian's chromium (`apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji`) and websocket-client, which jupyter
 brings along.
 """
 
@@ -158,7 +158,7 @@ def main() -> None:
     arguments = parser.parse_args()
     program = shutil.which("chromium")
     if program is None:
-        sys.exit("chromium is not installed: apt-get install chromium fonts-noto-cjk")
+        sys.exit("chromium is not installed: apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji")
     names = arguments.pages or sorted(
         str(p.relative_to(arguments.html).with_suffix(""))
         for p in arguments.html.rglob("*.html") if "_static" not in p.parts)  # fmt: skip

@@ -53,7 +53,7 @@ def test_pages_become_one_document_with_links_of_its_own(html):
                                       (2, "1.1. Words 词表", "chapters-01_first--two")]  # fmt: skip
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium fonts-noto-cjk")
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji")
 def test_the_pdf_has_numbers_contents_links_and_whole_lines(html, tmp_path, capsys):
     target = tmp_path / "book.pdf"
     pdf.make(html, target)
@@ -91,7 +91,7 @@ def test_what_is_missing_is_said_in_a_sentence(html, tmp_path, monkeypatch):
     assert (tmp_path / "book.pdf").read_text() == "a good one"
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium fonts-noto-cjk")
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji")
 def test_a_character_that_no_font_has_is_said(html, tmp_path, capsys):
     page = html / "chapters" / "01_first.html"
     page.write_text(FIRST.replace("Words", "Words \uf8ff"), encoding="utf-8")  # of private use

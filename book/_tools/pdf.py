@@ -135,7 +135,7 @@ def make(html: Path, target: Path) -> None:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         sys.exit("The PDF is printed by Chromium, which is not installed: on Debian, apt-get install chromium "
-                 "fonts-noto-cjk; elsewhere, Google Chrome will do.")  # fmt: skip
+                 "fonts-noto-cjk fonts-noto-color-emoji; elsewhere, Google Chrome will do.")  # fmt: skip
     if not (html / "index.html").is_file():
         sys.exit(f"{html} holds no rendered book: make html")
     pages = pages_in_order(html)
@@ -168,7 +168,7 @@ def make(html: Path, target: Path) -> None:
     print(f"{target}: {len(reader.pages)} pages, {target.stat().st_size / 1e6:.1f} MB")
     if boxes := without_glyphs(reader):
         print(f"Some characters are empty boxes, on page {', '.join(map(str, boxes))}: no font here has them. On "
-              "Debian, apt-get install fonts-noto-cjk brings Chinese.", file=sys.stderr)  # fmt: skip
+              "Debian: apt-get install fonts-noto-cjk fonts-noto-color-emoji", file=sys.stderr)  # fmt: skip
 
 
 def main() -> None:
