@@ -42,6 +42,12 @@ class KVCache:
             self.segment_ids[:, self.length : end] = segment_ids
         return self.segment_ids[:, :end]
 
+    def keep(self, rows: Tensor) -> None:
+        """Forget the texts that are not among `rows`, indices [kept]."""
+        self.keys = [keys[rows] for keys in self.keys]
+        self.values = [values[rows] for values in self.values]
+        self.segment_ids = self.segment_ids[rows]
+
 
 def next_token_probabilities(
     logits: Tensor, temperature: float, top_k: int | None = None, top_p: float | None = None
@@ -130,7 +136,8 @@ def generate_batches(
     """One new token for every prompt at a time; None for a prompt that has ended.
 
     Padding stands to the left, so that every prompt's last token is in the last column, which
-    is the one that is read; padding has a segment of its own, so that no token looks at it.
+    is the one that is read; padding has a segment of its own, so that no token looks at it. Once
+    half of the rows have ended, the others go on without them.
     """
     longest = max(map(len, prompts), default=0) if all(prompts) else 0
     check_sampling(model, longest, max_new_tokens, temperature, top_k, top_p)
@@ -160,23 +167,35 @@ def _generate_batches(
     generator.seed() if seed is None else generator.manual_seed(seed)
     cache = KVCache(model, len(prompts), longest + max_new_tokens) if use_cache else None
     tokens = None  # there from the second step on
+    rows = list(range(len(prompts)))  # which prompt each row continues
     ended = [False] * len(prompts)
     for step in range(max_new_tokens):
         if step == 0 or cache is None:
-            logits = model(ids, cache=cache, segment_ids=segments)[:, -1]  # [batch, vocab]
+            logits = model(ids, cache=cache, segment_ids=segments)[:, -1]  # [rows, vocab]
         else:
             decoder = decoder or Decoder(model)
             logits = decoder(tokens, cache, ones)
         if temperature == 0:
-            tokens = logits.argmax(-1, keepdim=True)  # [batch, 1]
+            tokens = logits.argmax(-1, keepdim=True)  # [rows, 1]
         else:
             probabilities = next_token_probabilities(logits.float(), temperature, top_k, top_p)
-            tokens = torch.multinomial(probabilities, 1, generator=generator)  # [batch, 1]
-        drawn = tokens.flatten().tolist()
-        yield [None if end else token for token, end in zip(drawn, ended)]
-        ended = [end or token == eos_id for token, end in zip(drawn, ended)]
-        if all(ended):
+            tokens = torch.multinomial(probabilities, 1, generator=generator)  # [rows, 1]
+        new = [None] * len(prompts)
+        for row, token in zip(rows, tokens.flatten().tolist()):
+            if not ended[row]:
+                new[row], ended[row] = token, token == eos_id
+        yield new
+        going = [index for index, row in enumerate(rows) if not ended[row]]
+        if not going:
             return
         if cache is None:
             ids = torch.cat((ids, tokens), dim=1)
             segments = None if segments is None else torch.cat((segments, ones), dim=1)
+        if 2 * len(going) <= len(rows):  # copying what stays pays when it halves the work
+            rows = [rows[index] for index in going]
+            kept = torch.tensor(going, device=device)
+            ids, tokens = ids[kept], tokens[kept]
+            if segments is not None:
+                segments, ones = segments[kept], ones[kept]
+            if cache is not None:
+                cache.keep(kept)

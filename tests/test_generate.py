@@ -133,6 +133,32 @@ def test_a_batch_goes_on_when_one_text_has_ended(model):
     assert len(rows) == max(map(len, cut)) and rows[-1][0] is None
 
 
+@pytest.mark.parametrize("use_cache", [True, False])
+@pytest.mark.parametrize("prompts", [PROMPTS * 3, [PROMPTS[0], [4, 5, 6], [1, 1, 9]]], ids=["padded", "one length"])
+def test_rows_that_have_ended_are_left_behind(model, prompts, use_cache, monkeypatch):
+    single = [list(generate(model, p, max_new_tokens=15, temperature=0)) for p in prompts]
+    end = single[0][2]
+    cut = [s[: s.index(end) + 1] if end in s else s for s in single]
+    rows = []
+    for kind in (Transformer, Decoder):
+        call = kind.__call__
+        monkeypatch.setattr(
+            kind, "__call__", lambda *args, call=call, **named: rows.append(len(args[1])) or call(*args, **named)
+        )
+    assert generate_batch(model, prompts, max_new_tokens=15, temperature=0, eos_id=end, use_cache=use_cache) == cut
+    going = [sum(len(text) > step for text in cut) for step in range(max(map(len, cut)))]
+    assert rows[0] == len(prompts) and len(rows) == len(going)
+    assert all(still <= row < max(2 * still, 2) for still, row in zip(going[1:], rows[1:]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_batch_that_shrinks_is_drawn_alike_with_the_cache_and_without(model, seed):
+    end = generate_batch(model, PROMPTS, max_new_tokens=6, seed=seed)[1][3]
+    drawn = [generate_batch(model, PROMPTS, max_new_tokens=20, seed=seed, eos_id=end, use_cache=use_cache)
+             for use_cache in (True, False)]  # fmt: skip
+    assert drawn[0] == drawn[1] and len(set(map(len, drawn[0]))) > 1
+
+
 def test_reading_after_the_padding_is_found(model):
     """Right padding: the last real position is right, the last column is not."""
     short, longest = PROMPTS[0], len(PROMPTS[2])
