@@ -72,7 +72,7 @@ def memory(options) -> list[dict]:
     work = "memory at the peak of a step, 26 M, 8 × 512 tokens"
     training = TrainConfig(micro_batch_size=8, sequence_length=512)
     held = step_memory(SHAPES["26 M"][0], training, walls=False)["peak"] / 1e6
-    bound = "Weights, gradients, AdamW's averages and what backward needs, kept and not made again, take", held
+    bound = "weights, gradients, AdamW's averages and what backward needs, if nothing is made again", held
     return [
         in_processes(
             work, "memory", "26 M", 8, 512, 1, options, target=1 / 0.7, unit="MB", bound=bound
@@ -88,7 +88,7 @@ def first_step(options) -> list[dict]:
         float(subprocess.run(command, check=True, capture_output=True).stdout)
         for _ in range(1 if options.quick else 5)
     ]
-    bound = "Importing torch takes", median(seconds)
+    bound = "importing torch", median(seconds)
     work = "import to first step, lite"
     return [
         in_processes(work, "first_step", "lite", 8, 256, 3, options, target=1 / 0.5, bound=bound)

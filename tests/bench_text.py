@@ -81,7 +81,7 @@ def decode(options) -> list[dict]:
                     new_tokens=new,
                     same_tokens=same,
                     prepared=prepared,
-                    bound=("The matrix products alone, by the fastest way we know, allow", products(ours, rows)),
+                    bound=("the matrix products, by the fastest way we know", products(ours, rows)),
                 )
             )
     return lines

@@ -238,6 +238,23 @@ def test_the_page_is_drawn_from_results_and_says_what_is_missing(folder, tmp_pat
     assert "`make bench ONLY=growth`" in page and (tmp_path / "speed_roof.png").is_file()
 
 
+def test_a_missed_target_comes_with_its_limit():
+    def line(work, unit, ours, peer, target, bound, ratio):
+        competitors = {speed.OURS: {"median": ours}, "peer": {"median": peer}}
+        return dict(work=work, unit=unit, competitors=competitors, best_peer="peer", target=target, met=False,
+                    bound=bound, ratio=ratio)  # fmt: skip
+
+    step = line("a step", "s", 1.0, 1.1, 1.2, ["products", 0.5], 1.1)
+    decode = line("decoding", "tokens/s", 30, 20, 3.0, ["products", 50], 1.5)
+    share = dict(work="a part", unit="share", target=0.85, met=False, bound=["products", 0.7], ratio=0.6)
+    text = speed.missed([step, decode, share, step | {"work": "met", "met": True}])
+    assert "| a step | 1.10 | 1.20 | 2.20 | products: 0.5 s |" in text
+    assert "| decoding | 1.50 | 3.00 | 2.50 | products: 50 tokens/s |" in text
+    assert "| a part | 60% | 85% | 70% | products |" in text
+    # 1.1 s / 1.2 - 0.5 s would be left for the rest
+    assert "with 0.417 s instead of 0.5 s in *a step*." in text and "decoding (" not in text and "| met |" not in text
+
+
 def test_the_page_without_results_says_so(tmp_path):
     (tmp_path / "speed.md").write_text(
         (ROOT / "book" / "speed.md").read_text(encoding="utf-8"), encoding="utf-8"
