@@ -69,9 +69,8 @@ class Traffic(TorchDispatchMode):
                     *args, **(kwargs or {}), out_val=out
                 )
             else:
-                one[1] += sum(
-                    t.numel() for t in outputs
-                )  # one operation a number, to have a place in the picture
+                # one operation a number that is written, to have a place in the picture
+                one[1] += sum(t.numel() for t in outputs or tensors(args[0]))
         return out
 
 

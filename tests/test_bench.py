@@ -214,6 +214,9 @@ def test_traffic_counts_arithmetic_and_bytes():
         (left @ right).t().neg()
     assert traffic.counted["mm"] == [1, 2 * 3 * 4 * 5, 4 * (12 + 20 + 15)]
     assert traffic.counted["t"] == [1, 0, 0] and traffic.counted["neg"] == [1, 15, 4 * 30]
+    with bench_roofline.Traffic() as traffic:
+        torch._foreach_mul_([left, right], 2)  # writes in place and returns nothing
+    assert traffic.counted["_foreach_mul_"] == [1, 12 + 20, 4 * (12 + 20)]
 
 
 def test_the_parts_of_a_profile_are_the_whole_step(folder):
