@@ -25,13 +25,17 @@ import websocket
 
 SIZES = {1280: 900, 390: 844}
 PIECE = 2400  # px: a long page is cut into pictures of this height
-# Elements that reach beyond the right edge, unless an ancestor scrolls or hides what sticks out.
+# Elements that reach beyond the right edge of the screen, or of an ancestor that hides what sticks out
+# (but for what is there for screen readers alone, in a box of one pixel), unless an ancestor scrolls.
 TOO_WIDE = """[...document.querySelectorAll('main *, header *')].filter(e => {
   const r = e.getBoundingClientRect();
-  if (r.width == 0 || r.right <= innerWidth + 1 || r.left >= innerWidth) return false;
-  for (let p = e; p && p !== document.body; p = p.parentElement)
-    if (getComputedStyle(p).overflowX !== 'visible') return false;
-  return true;
+  if (r.width == 0 || r.left >= innerWidth) return false;
+  for (let p = e; p && p !== document.body; p = p.parentElement) {
+    const how = getComputedStyle(p).overflowX, box = p.getBoundingClientRect();
+    if (how === 'auto' || how === 'scroll') return false;
+    if (how !== 'visible') return box.width > 2 && r.right > box.right + 1;
+  }
+  return r.right > innerWidth + 1;
 }).slice(0, 3).map(e => e.tagName + '.' + e.className + ': ' + e.textContent.trim().slice(0, 40))"""
 AXE = """axe.run(document, {resultTypes: ['violations']}).then(found => found.violations
   .map(v => v.impact + ' ' + v.id + ' (' + v.nodes.length + '): ' + v.nodes.slice(0, 2).map(
