@@ -21,6 +21,7 @@ def peer(name: str, directory: str):
         kind.name: kind
         for kind in (
             bench_peers.Ours,
+            bench_peers.OursInTwo,
             bench_peers.Transformers,
             bench_peers.MiniMind,
             bench_peers.NanoGPT,

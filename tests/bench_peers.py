@@ -34,6 +34,7 @@ class Ours:
     name = OURS
     same_function = True
     decoder = None
+    micro_batches = 1  # into how many a step's batch is split
 
     def build(self, config) -> nn.Module:
         from minimind_lite.model import Transformer
@@ -56,7 +57,12 @@ class Ours:
 
         config = TrainConfig(max_lr=1e-5, min_lr=1e-5, warmup_steps=0)
         optimizers = make_optimizers(model, config)
-        return lambda: training_step(model, optimizers, [next(batches)], 0, config, number_format)
+
+        def step():
+            parts = (tensor.chunk(self.micro_batches) for tensor in next(batches))
+            return training_step(model, optimizers, list(zip(*parts)), 0, config, number_format)
+
+        return step
 
     def load(self, model, weights: dict) -> None:
         model.load_state_dict(weights)
@@ -70,6 +76,13 @@ class Ours:
         return generate_batch(
             model, prompts.tolist(), max_new_tokens=count, temperature=0, decoder=self.decoder
         )
+
+
+class OursInTwo(Ours):
+    """The same step, accumulated over two micro-batches: the same gradient, half of the activations."""
+
+    name = f"{OURS}, two micro-batches"
+    micro_batches = 2
 
 
 def plain_step(model, optimizer, loss_of, batches: Iterator, number_format) -> Callable:

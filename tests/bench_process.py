@@ -4,13 +4,15 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from itertools import repeat
 from pathlib import Path
 from statistics import median
 
 import torch
 
 import bench_lineup
-from bench_timing import compare
+import bench_peers
+from bench_timing import compare, in_turn
 from bench_train import SHAPES
 from minimind_lite.budget import step_memory
 from minimind_lite.model import ModelConfig
@@ -75,9 +77,25 @@ def memory(options) -> list[dict]:
     bound = "weights, gradients, AdamW's averages and what backward needs, if nothing is made again", held
     return [
         in_processes(
-            work, "memory", "26 M", 8, 512, 1, options, target=1 / 0.7, unit="MB", bound=bound
+            work, "memory", "26 M", 8, 512, 1, options, target=1 / 0.7, unit="MB", bound=bound,
+            in_two=in_two(options),
         )
-    ]
+    ]  # fmt: skip
+
+
+def in_two(options) -> dict:
+    """What it takes to accumulate the step over two micro-batches: megabytes, and how many times as long."""
+    config, rows, length = QUICK_MEMORY if options.quick else (SHAPES["26 M"][0], 8, 512)
+    peers = bench_peers.Ours(), bench_peers.OursInTwo()
+    shape = {"shape": asdict(config), "rows": rows, "length": length, "threads": torch.get_num_threads()}
+    ids = bench_peers.random_ids(config, rows, length)
+    jobs = {
+        peer.name: peer.stepper(peer.build(config).to(ids.device), repeat(peer.as_batch(ids)))
+        for peer in peers
+    }
+    whole, halves = in_turn(jobs, 1 if options.quick else 5, "two micro-batches").values()
+    times = median(two / one for one, two in zip(whole, halves))
+    return {"megabytes": child("memory", peers[1], shape), "times_as_long": times}
 
 
 def first_step(options) -> list[dict]:

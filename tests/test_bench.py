@@ -147,6 +147,19 @@ def test_another_function_is_not_compared():
         bench_lineup.same_weights(models, ids)
 
 
+def test_two_micro_batches_are_the_same_step():
+    config, weights = bench.bench_train.TINY[0], []
+    ids = bench_peers.random_ids(config, 4, 16)
+    for peer in (bench_peers.Ours(), bench_peers.OursInTwo()):
+        torch.manual_seed(0)
+        model = peer.build(config).double()
+        entry = peer.stepper(model, iter([peer.as_batch(ids)]))()
+        assert entry["tokens"] == 4 * 16
+        weights.append([parameter.grad.clone() for parameter in model.parameters()])
+    for whole, halves in zip(*weights):
+        torch.testing.assert_close(halves, whole, rtol=0, atol=1e-12)
+
+
 def test_jobs_take_turns_and_the_first_turn_is_not_counted():
     order = []
     seconds = bench_timing.in_turn(
@@ -254,6 +267,9 @@ def test_a_missed_target_comes_with_its_limit():
     assert "| a step | 1.10 | 1.20 | 2.20 | products: 0.5 s |" in text
     assert "| decoding | 1.50 | 3.00 | 2.50 | products: 50 tokens/s |" in text
     assert "| a part | 60% | 85% | 70% | products |" in text
+    memory = line("memory", "MB", 300, 310, 1.43, ["weights", 250], 1.03)
+    memory["in_two"] = {"megabytes": 180.4, "times_as_long": 1.021}
+    assert "take 180 MB and 1.02 times as long" in speed.missed([memory])
     # 1.1 s / 1.2 - 0.5 s would be left for the rest
     assert "with 0.417 s instead of 0.5 s in *a step*." in text and "decoding (" not in text and "| met |" not in text
 

@@ -144,7 +144,7 @@ def missed(lines: list[dict]) -> str:
         "step that is matrix products and attention: the same calls into the same library, for us and for the peers. "
         "The limit is what we would reach if that part were all there is.\n\n"
     )
-    return said + "\n".join(rows) + "\n" + nearly_free(short)
+    return said + "\n".join(rows) + "\n" + nearly_free(short) + "".join(map(in_two, short))
 
 
 def as_ratio(line: dict, value: float | None) -> str:
@@ -185,6 +185,18 @@ def nearly_free(short: list[dict]) -> str:
         f"optimizer) would have to do with less: with {', '.join(items)}. Each part of it reads and writes all its "
         "numbers and is bound by memory (below). To do several parts in one pass is what `torch.compile` is for: "
         "those are the rows *each at its best*, where it helps the peers as much.\n"
+    )
+
+
+def in_two(line: dict) -> str:
+    """What the same step takes as two micro-batches, if it was measured."""
+    if "in_two" not in line:
+        return ""
+    megabytes, times = line["in_two"]["megabytes"], line["in_two"]["times_as_long"]
+    return (
+        "\nWhoever has less memory needs no other model, only smaller micro-batches: the same tokens in two halves, "
+        f"which have the same gradient ({{doc}}`chapter 6 <../chapters/06_gradient_accumulation>`), take "
+        f"{number(megabytes)} MB and {times:.2f} times as long. For the table everyone takes the batch whole.\n"
     )
 
 
