@@ -1,5 +1,8 @@
 """Sampling, the cache and batches: two ways to the same tokens, and the bugs that break one of them."""
 
+import random
+from collections import Counter
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -134,10 +137,12 @@ def test_a_batch_goes_on_when_one_text_has_ended(model):
 
 
 @pytest.mark.parametrize("use_cache", [True, False])
-@pytest.mark.parametrize("prompts", [PROMPTS * 3, [PROMPTS[0], [4, 5, 6], [1, 1, 9]]], ids=["padded", "one length"])
-def test_rows_that_have_ended_are_left_behind(model, prompts, use_cache, monkeypatch):
+@pytest.mark.parametrize("lengths", [range(1, 13), [4] * 12], ids=["padded", "one length"])
+def test_rows_that_have_ended_are_left_behind(model, lengths, use_cache, monkeypatch):
+    rng = random.Random(4)
+    prompts = [[rng.randrange(50) for _ in range(length)] for length in lengths]
     single = [list(generate(model, p, max_new_tokens=15, temperature=0)) for p in prompts]
-    end = single[0][2]
+    end = Counter(token for text in single for token in set(text[:10])).most_common(1)[0][0]
     cut = [s[: s.index(end) + 1] if end in s else s for s in single]
     rows = []
     for kind in (Transformer, Decoder):
@@ -147,6 +152,7 @@ def test_rows_that_have_ended_are_left_behind(model, prompts, use_cache, monkeyp
         )
     assert generate_batch(model, prompts, max_new_tokens=15, temperature=0, eos_id=end, use_cache=use_cache) == cut
     going = [sum(len(text) > step for text in cut) for step in range(max(map(len, cut)))]
+    assert any(1 < still <= len(prompts) / 2 for still in going), "several different texts go on alone"
     assert rows[0] == len(prompts) and len(rows) == len(going)
     assert all(still <= row < max(2 * still, 2) for still, row in zip(going[1:], rows[1:]))
 
