@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 CHAPTERS := $(sort $(wildcard chapters/*.ipynb))
 EXECUTED := $(CHAPTERS:chapters/%=_build/executed/%)
 # These need one processor each, so two run at a time; the others train, and want all there are.
-SINGLE := $(foreach number,03 01 02,$(filter _build/executed/$(number)%,$(EXECUTED)))
+SINGLE := $(foreach number,03 06 01 02,$(filter _build/executed/$(number)%,$(EXECUTED)))
 PACKAGE := $(wildcard minimind_lite/*.py minimind_lite/*.mplstyle minimind_lite/text/*)
 TOOL := $(RUN) book/_tools/notebooks.py
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=1200 --nbval-sanitize-with=tests/sanitize.cfg
@@ -61,9 +61,13 @@ launch: $(INSTALLED)  ## after a change of the repository in _config.yml: what C
 refresh: $(INSTALLED)  ## run chapters in place and tidy them for committing (all, or CHAPTER=05)
 	@$(TOOL) refresh chapters/$(CHAPTER)*.ipynb
 
+compared/%.ipynb: chapters/%.ipynb
+	@$(RUN) -m pytest -q $(NBVAL) $<
+
 test: models  ## all tests: units, chapters against their stored outputs, rendered pages
 	@$(RUN) -m pytest -q tests
-	@$(RUN) -m pytest -q $(NBVAL) chapters
+	@+$(MAKE) -s --no-print-directory -j2 --output-sync=target TOGETHER=1 $(SINGLE:_build/executed/%=compared/%)
+	@$(RUN) -m pytest -q $(NBVAL) $(filter-out $(SINGLE:_build/executed/%=chapters/%),$(CHAPTERS))
 	@$(TOOL) render chapters
 	@$(RUN) tests/check_pages.py _build/html
 	@$(RUN) -m pytest -q tests/rendered_*.py
