@@ -1,4 +1,5 @@
-"""The rendered book as a reader meets it: it finds what is searched for, and its front page is there at once.
+"""The rendered book as a reader meets it: it finds what is searched for, its front page is there at once,
+and a phone shows all of every line.
 
 `make html`, then pytest on this file.
 """
@@ -8,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from browser import chromium, needs_chromium, watched
+from screenshots import TOO_WIDE
 
 HTML = Path(__file__).resolve().parents[1] / "_build" / "html"
 FRONT = {"en": HTML / "book" / "intro.html", "zh-CN": HTML / "zh" / "book" / "intro.html"}
@@ -75,3 +77,14 @@ def test_the_front_page_is_light_and_shown_at_once(browser, language, width):
     print(f"{language}, {width} px: {size:,} bytes in {len(loaded)} files, text after {min(painted):.0f} ms")
     assert len(loaded) > 5 and size < 1_000_000, {path: Path(path).stat().st_size for path in loaded}
     assert min(painted) < 1000
+
+
+PAGES = [*sorted((HTML / "chapters").glob("*.html")), *sorted((HTML / "book").glob("*.html"))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_nothing_is_cut_off_on_a_phone(browser, path):
+    page, _ = watched(browser, 390)
+    page.goto(path.as_uri(), wait_until="domcontentloaded")
+    assert page.evaluate(TOO_WIDE) == []
+    page.close()
