@@ -144,7 +144,7 @@ def missed(lines: list[dict]) -> str:
         "step that is matrix products and attention: the same calls into the same library, for us and for the peers. "
         "The limit is what we would reach if that part were all there is.\n\n"
     )
-    return said + "\n".join(rows) + "\n" + nearly_free(short) + "".join(map(in_two, short))
+    return said + "\n".join(rows) + "\n" + left_for_the_rest(short) + "".join(map(in_two, short))
 
 
 def as_ratio(line: dict, value: float | None) -> str:
@@ -164,13 +164,16 @@ def best_of_peers(line: dict) -> float:
 
 def limit(line: dict) -> float | None:
     """What our ratio would be if only the bound remained: {"bound": [what it is, its amount]}."""
-    if "bound" not in line or line["unit"] == "share":
-        return line.get("bound", (None, None))[1]
-    ours, theirs = line["bound"][1], best_of_peers(line)
+    if "bound" not in line:
+        return None
+    ours = line["bound"][1]
+    if line["unit"] == "share":
+        return ours
+    theirs = best_of_peers(line)
     return ours / theirs if line["unit"] == "tokens/s" else theirs / ours
 
 
-def nearly_free(short: list[dict]) -> str:
+def left_for_the_rest(short: list[dict]) -> str:
     """Of steps whose limit is beyond the target: how little time the target leaves for all the rest."""
     items = []
     for line in short:
@@ -183,8 +186,8 @@ def nearly_free(short: list[dict]) -> str:
     return (
         "\nWhere the limit of a step is beyond its target, the rest of the step (norms, rotations, SwiGLU, loss, "
         f"optimizer) would have to do with less: with {', '.join(items)}. Each part of it reads and writes all its "
-        "numbers and is bound by memory (below). To do several parts in one pass is what `torch.compile` is for: "
-        "those are the rows *each at its best*, where it helps the peers as much.\n"
+        "numbers, and is bound by memory or by calling (below). To do several parts in one pass is what "
+        "`torch.compile` is for: those are the rows *each at its best*, where the peers compile, too.\n"
     )
 
 
