@@ -44,8 +44,8 @@ class KVCache:
 
     def keep(self, rows: Tensor) -> None:
         """Forget the texts that are not among `rows`, indices [kept]."""
-        self.keys = [keys[rows] for keys in self.keys]
-        self.values = [values[rows] for values in self.values]
+        for index, (keys, values) in enumerate(zip(self.keys, self.values)):
+            self.keys[index], self.values[index] = keys[rows], values[rows]
         self.segment_ids = self.segment_ids[rows]
 
 
@@ -136,8 +136,8 @@ def generate_batches(
     """One new token for every prompt at a time; None for a prompt that has ended.
 
     Padding stands to the left, so that every prompt's last token is in the last column, which
-    is the one that is read; padding has a segment of its own, so that no token looks at it. Once
-    half of the rows have ended, the others go on without them.
+    is the one that is read; padding has a segment of its own, so that no token looks at it.
+    Texts that have ended are left behind, and the others go on without them.
     """
     longest = max(map(len, prompts), default=0) if all(prompts) else 0
     check_sampling(model, longest, max_new_tokens, temperature, top_k, top_p)
@@ -168,7 +168,6 @@ def _generate_batches(
     cache = KVCache(model, len(prompts), longest + max_new_tokens) if use_cache else None
     tokens = None  # there from the second step on
     rows = list(range(len(prompts)))  # which prompt each row continues
-    ended = [False] * len(prompts)
     for step in range(max_new_tokens):
         if step == 0 or cache is None:
             logits = model(ids, cache=cache, segment_ids=segments)[:, -1]  # [rows, vocab]
@@ -182,16 +181,15 @@ def _generate_batches(
             tokens = torch.multinomial(probabilities, 1, generator=generator)  # [rows, 1]
         new = [None] * len(prompts)
         for row, token in zip(rows, tokens.flatten().tolist()):
-            if not ended[row]:
-                new[row], ended[row] = token, token == eos_id
+            new[row] = token
         yield new
-        going = [index for index, row in enumerate(rows) if not ended[row]]
+        going = [index for index, row in enumerate(rows) if new[row] != eos_id]
         if not going:
             return
         if cache is None:
             ids = torch.cat((ids, tokens), dim=1)
             segments = None if segments is None else torch.cat((segments, ones), dim=1)
-        if 2 * len(going) <= len(rows):  # copying what stays pays when it halves the work
+        if len(going) < len(rows):
             rows = [rows[index] for index in going]
             kept = torch.tensor(going, device=device)
             ids, tokens = ids[kept], tokens[kept]

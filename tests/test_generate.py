@@ -153,8 +153,7 @@ def test_rows_that_have_ended_are_left_behind(model, lengths, use_cache, monkeyp
     assert generate_batch(model, prompts, max_new_tokens=15, temperature=0, eos_id=end, use_cache=use_cache) == cut
     going = [sum(len(text) > step for text in cut) for step in range(max(map(len, cut)))]
     assert any(1 < still <= len(prompts) / 2 for still in going), "several different texts go on alone"
-    assert rows[0] == len(prompts) and len(rows) == len(going)
-    assert all(still <= row < max(2 * still, 2) for still, row in zip(going[1:], rows[1:]))
+    assert rows == going
 
 
 @pytest.mark.parametrize("seed", range(5))
