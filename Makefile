@@ -65,7 +65,7 @@ compared/%.ipynb: chapters/%.ipynb
 	@$(RUN) -m pytest -q $(NBVAL) $<
 
 test: models  ## all tests: units, chapters against their stored outputs, rendered pages
-	@$(RUN) -m pytest -q tests
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --maxprocesses 4 --dist worksteal tests
 	@+$(MAKE) -s --no-print-directory -j2 --output-sync=target TOGETHER=1 $(SINGLE:_build/executed/%=compared/%)
 	@$(RUN) -m pytest -q $(NBVAL) $(filter-out $(SINGLE:_build/executed/%=chapters/%),$(CHAPTERS))
 	@$(TOOL) render chapters
@@ -100,6 +100,9 @@ measure-prefix-space: $(INSTALLED)  ## chapter 03's table: add_prefix_space in m
 
 bench-gpu: $(INSTALLED)  ## speed and memory of the larger presets on a GPU, for chapter 09
 	@$(RUN) tests/bench_gpu.py
+
+measure-depth: $(INSTALLED)  ## the page about speed: what models of other depths cost, and can do (half an hour)
+	@$(RUN) tests/measure_depth.py
 
 measure-million: $(INSTALLED)  ## chapter 09's claim about memory, with a million lines
 	@$(RUN) tests/measure_million.py

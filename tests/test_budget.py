@@ -1,7 +1,7 @@
 """What a run costs, predicted from shapes and compared with what PyTorch counts and allocates."""
 
 import doctest
-import os
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from minimind_lite import budget
 from minimind_lite.model import ModelConfig, Transformer
 from minimind_lite.recipe import PRESETS
 from minimind_lite.train import TrainConfig, make_optimizers, training_step
+from process_memory import STATUS, held
 
 # No two sizes are equal, so that a wrong one cannot hide behind another.
 ODD = ModelConfig(vocab_size=1000, hidden_size=96, intermediate_size=288, num_hidden_layers=2, num_attention_heads=4,
@@ -124,24 +125,28 @@ def test_a_forecast_measures_and_leaves_the_random_state_alone():
     assert f"{seen.parameters:,}" in text and "100" in text and "Nothing was started." in text
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's count of this process's memory")
-def test_ddp_keeps_as_many_bytes_to_send_as_there_are_gradients(tmp_path):
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    wide = replace(ODD, hidden_size=1024, intermediate_size=4096, num_hidden_layers=1)
+def bytes_that_ddp_adds(config: ModelConfig, store: Path) -> int:
+    """The memory that DistributedDataParallel takes for itself. Has to have a process of its own: a
+    used one may have the memory in stock, and ask the system for none."""
     ids = torch.zeros(1, 8, dtype=torch.long)
-    dist.init_process_group("gloo", store=dist.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1)
-    try:
-        model = Transformer(wide)
-        model(ids).sum().backward()
-        before = resident()  # with gradients
-        model.zero_grad(set_to_none=True)
-        model = DistributedDataParallel(model)
-        model(ids).sum().backward()
-        to_send = resident() - before
-    finally:
-        dist.destroy_process_group()
+    dist.init_process_group("gloo", store=dist.FileStore(str(store), 1), rank=0, world_size=1)
+    DistributedDataParallel(torch.nn.Linear(1, 1))(torch.ones(1, 1)).sum().backward()  # loads what it needs
+    model = Transformer(config)
+    model(ids).sum().backward()
+    before = held()  # with gradients
+    model.zero_grad(set_to_none=True)
+    model = DistributedDataParallel(model)
+    model(ids).sum().backward()
+    added = held() - before
+    dist.destroy_process_group()
+    return added
+
+
+@pytest.mark.skipif(not STATUS.is_file(), reason="reads Linux's count of a process's memory")
+def test_ddp_keeps_as_many_bytes_to_send_as_there_are_gradients(tmp_path):
+    wide = replace(ODD, hidden_size=1024, intermediate_size=4096, num_hidden_layers=1)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        to_send = pool.apply(bytes_that_ddp_adds, (wide, tmp_path / "store"))
     two = budget.step_memory(wide, TRAINING, processes=2)
     assert two["to send"] == pytest.approx(to_send, rel=0.15)
     assert two["peak"] == budget.step_memory(wide, TRAINING)["peak"] + two["to send"]
