@@ -1,5 +1,6 @@
 """The bench itself, at toy size: what it writes, whom it misses, how it counts. Nothing here is about speed."""
 
+import ast
 import json
 import sys
 from dataclasses import replace
@@ -19,6 +20,7 @@ import bench_peers  # noqa: E402
 import bench_roofline  # noqa: E402
 import bench_text  # noqa: E402
 import bench_timing  # noqa: E402
+import measure_depth  # noqa: E402
 import speed  # noqa: E402
 
 from minimind_lite import decoder  # noqa: E402
@@ -274,13 +276,47 @@ def test_a_missed_target_comes_with_its_limit():
     assert "with 0.417 s instead of 0.5 s in *a step*." in text and "decoding (" not in text and "| met |" not in text
 
 
+def test_a_goal_that_a_smaller_model_misses_is_marked(tmp_path):
+    goals = dict.fromkeys(speed.SKILLS, 0.6)
+
+    def shape(layers, bits, **correct):
+        right = dict.fromkeys(goals, 0.9) | correct
+        return {"layers": layers, "hidden_size": 8, "parameters": 1_234_567, "of_lite": {"median": 0.5},
+                "bits_per_byte": bits, "correct": right}  # fmt: skip
+
+    shapes = [shape(2, 0.31, name=0.59, story=0.596), shape(3, 0.3, repeat=0.6), shape(4, 0.29, name=0.95)]
+    found = {"machine": {"date": "2026-11-28"}, "goals": goals, "shapes": shapes}
+    (tmp_path / "depth.json").write_text(json.dumps(found), encoding="utf-8")
+    text = speed.depth(tmp_path)
+    assert "| 2 | 8 | 1.2 M | 0.50 | 0.310 | 60% | 90% | 90% | 90% | 59% † |" in text
+    assert "| 4 (`lite`) | 8 | 1.2 M | 0.50 | 0.290 | 90% | 90% | 90% | 90% | 95% |" in text
+    assert "between 0.290 and 0.310;" in text and "between 59% and 95%. 1 of the 3 models miss a goal" in text
+
+
+def test_the_goals_of_smaller_models_are_those_of_chapter_08():
+    chapter = json.loads((ROOT / "chapters/08_supervised_fine_tuning.ipynb").read_text(encoding="utf-8"))
+    [cell] = [cell for cell in chapter["cells"] if "goals = {" in "".join(cell["source"])]
+    [line] = [line for line in cell["source"] if line.startswith("goals = {")]
+    assert ast.literal_eval(line.removeprefix("goals = ")) == measure_depth.GOALS
+    found = json.loads((ROOT / "book/depth.json").read_text(encoding="utf-8"))
+    assert found["goals"] == measure_depth.GOALS and set(speed.SKILLS) == set(found["goals"])
+    shapes = [(one["layers"], one["hidden_size"]) for one in found["shapes"]]
+    assert shapes == [(c.num_hidden_layers, c.hidden_size) for c in measure_depth.SHAPES]
+    *smaller, lite = found["shapes"]
+    # what the page says of them
+    assert all(speed.misses(one, found["goals"]) for one in smaller) and not speed.misses(lite, found["goals"])
+    two = smaller[0]
+    assert two["bits_per_byte"] < 1.03 * lite["bits_per_byte"]
+    assert two["of_lite"]["median"] == min(one["of_lite"]["median"] for one in found["shapes"]) < 0.8
+
+
 def test_the_page_without_results_says_so(tmp_path):
     (tmp_path / "speed.md").write_text(
         (ROOT / "book" / "speed.md").read_text(encoding="utf-8"), encoding="utf-8"
     )
     speed.write_page(tmp_path)
     page = (tmp_path / "speed.md").read_text(encoding="utf-8")
-    assert page.count("was not measured for these pages") == 4 and "$" not in page
+    assert page.count("was not measured for these pages") == 5 and "$" not in page
 
 
 BOOK = ROOT / "book" / "bench.json"

@@ -37,6 +37,7 @@ def write_page(folder: Path) -> None:
         "missed": missed(lines),
         "roofline": roofline(rows.get("roofline"), folder),
         "growth": growth(rows.get("growth"), folder),
+        "depth": depth(folder),
     }
     page.write_text(Template(page.read_text(encoding="utf-8")).substitute(places), encoding="utf-8")
 
@@ -289,3 +290,52 @@ def growth(row: dict | None, folder: Path) -> str:
             said,
         ]
     )
+
+
+SKILLS = {
+    "story": "stories as asked",
+    "facts_seen": "facts asked about",
+    "facts_unseen": "facts only read",
+    "repeat": "words repeated",
+    "name": "the user's name",
+}
+
+
+def depth(folder: Path) -> str:
+    """What models of other depths cost and can do, as `make measure-depth` found in folder/depth.json."""
+    results = folder / "depth.json"
+    if not results.is_file():
+        return "This was not measured for these pages; `make measure-depth` measures it.\n"
+    found = json.loads(results.read_text(encoding="utf-8"))
+    goals, shapes = found["goals"], found["shapes"]
+    rows = [
+        "| layers | width | parameters | a step | bits per byte | "
+        + " | ".join(SKILLS.values())
+        + " |",
+        "|---|---:|---:|---:|---:|" + "---:|" * len(SKILLS),
+    ]
+    for one in shapes:
+        marks = " | ".join(mark(one["correct"][skill], goals[skill]) for skill in SKILLS)
+        name = f"{one['layers']} (`lite`)" if one is shapes[-1] else f"{one['layers']}"
+        rows.append(
+            f"| {name} | {one['hidden_size']} | {one['parameters'] / 1e6:.1f} M | {one['of_lite']['median']:.2f} "
+            f"| {one['bits_per_byte']:.3f} | {marks} |"
+        )
+    rows.append("| goal | | | | | " + " | ".join(f"{goals[skill]:.0%}" for skill in SKILLS) + " |")
+    bits = [one["bits_per_byte"] for one in shapes]
+    names = [one["correct"]["name"] for one in shapes]
+    short = [one for one in shapes if misses(one, goals)]
+    return (
+        "\n".join(rows)
+        + f"\n\nThe bits per byte lie between {min(bits):.3f} and {max(bits):.3f}; the right answers to *the user's "
+        f"name* between {min(names):.0%} and {max(names):.0%}. "
+        f"{len(short)} of the {len(shapes)} models miss a goal (†). Measured on {found['machine']['date']}.\n"
+    )
+
+
+def mark(right: float, goal: float) -> str:
+    return f"{right:.0%}" + (" †" if right < goal - 0.005 else "")
+
+
+def misses(one: dict, goals: dict) -> bool:
+    return any("†" in mark(one["correct"][skill], goal) for skill, goal in goals.items())
