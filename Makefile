@@ -101,8 +101,8 @@ measure-prefix-space: $(INSTALLED)  ## chapter 03's table: add_prefix_space in m
 bench-gpu: $(INSTALLED)  ## speed and memory of the larger presets on a GPU, for chapter 09
 	@$(RUN) tests/bench_gpu.py
 
-measure-depth: $(INSTALLED)  ## the page about speed: what models of other depths cost, and can do (half an hour)
-	@$(RUN) tests/measure_depth.py
+measure-smaller: $(INSTALLED)  ## the page about speed: what smaller models save, and can do (40 minutes)
+	@$(RUN) tests/measure_smaller.py
 
 measure-million: $(INSTALLED)  ## chapter 09's claim about memory, with a million lines
 	@$(RUN) tests/measure_million.py

@@ -20,7 +20,7 @@ import bench_peers  # noqa: E402
 import bench_roofline  # noqa: E402
 import bench_text  # noqa: E402
 import bench_timing  # noqa: E402
-import measure_depth  # noqa: E402
+import measure_smaller  # noqa: E402
 import speed  # noqa: E402
 
 from minimind_lite import decoder  # noqa: E402
@@ -279,35 +279,40 @@ def test_a_missed_target_comes_with_its_limit():
 def test_a_goal_that_a_smaller_model_misses_is_marked(tmp_path):
     goals = dict.fromkeys(speed.SKILLS, 0.6)
 
-    def shape(layers, bits, **correct):
+    def model(layers, bits, **correct):
         right = dict.fromkeys(goals, 0.9) | correct
-        return {"layers": layers, "hidden_size": 8, "parameters": 1_234_567, "of_lite": {"median": 0.5},
+        return {"layers": layers, "hidden_size": 8, "parameters": 1_234_567, "steps": 1000, "time": {"median": 0.5},
                 "bits_per_byte": bits, "correct": right}  # fmt: skip
 
-    shapes = [shape(2, 0.31, name=0.59, story=0.596), shape(3, 0.3, repeat=0.6), shape(4, 0.29, name=0.95)]
-    found = {"machine": {"date": "2026-11-28"}, "goals": goals, "shapes": shapes}
-    (tmp_path / "depth.json").write_text(json.dumps(found), encoding="utf-8")
-    text = speed.depth(tmp_path)
-    assert "| 2 | 8 | 1.2 M | 0.50 | 0.310 | 60% | 90% | 90% | 90% | 59% † |" in text
-    assert "| 4 (`lite`) | 8 | 1.2 M | 0.50 | 0.290 | 90% | 90% | 90% | 90% | 95% |" in text
-    assert "between 0.290 and 0.310;" in text and "between 59% and 95%. 1 of the 3 models miss a goal" in text
+    models = [model(2, 0.31, name=0.59, story=0.596), model(4, 0.3, name=0.6), model(4, 0.27, name=0.95)]
+    models[1]["steps"] = 700
+    found = {"machine": {"date": "2026-11-28"}, "goals": goals, "models": models}
+    (tmp_path / "smaller.json").write_text(json.dumps(found), encoding="utf-8")
+    text = speed.smaller(tmp_path)
+    assert "| 2 | 8 | 1.2 M | 1,000 | 0.50 | 0.310 | 60% | 90% | 90% | 90% | 59% † |" in text
+    assert "| 4 (`lite`) | 8 | 1.2 M | 1,000 | 0.50 | 0.270 | 90% | 90% | 90% | 90% | 95% |" in text
+    assert "between 0.270 and 0.310;" in text and "between 59% and 95%. Of the 3 models 1 miss a goal" in text
+    assert "From 700 steps to 1,000 `lite` lowers its bits per byte by 10%, and brings" in text
 
 
-def test_the_goals_of_smaller_models_are_those_of_chapter_08():
+def test_what_the_page_says_of_smaller_models_was_measured():
     chapter = json.loads((ROOT / "chapters/08_supervised_fine_tuning.ipynb").read_text(encoding="utf-8"))
     [cell] = [cell for cell in chapter["cells"] if "goals = {" in "".join(cell["source"])]
     [line] = [line for line in cell["source"] if line.startswith("goals = {")]
-    assert ast.literal_eval(line.removeprefix("goals = ")) == measure_depth.GOALS
-    found = json.loads((ROOT / "book/depth.json").read_text(encoding="utf-8"))
-    assert found["goals"] == measure_depth.GOALS and set(speed.SKILLS) == set(found["goals"])
-    shapes = [(one["layers"], one["hidden_size"]) for one in found["shapes"]]
-    assert shapes == [(c.num_hidden_layers, c.hidden_size) for c in measure_depth.SHAPES]
-    *smaller, lite = found["shapes"]
-    # what the page says of them
-    assert all(speed.misses(one, found["goals"]) for one in smaller) and not speed.misses(lite, found["goals"])
-    two = smaller[0]
+    assert ast.literal_eval(line.removeprefix("goals = ")) == measure_smaller.GOALS
+    found = json.loads((ROOT / "book/smaller.json").read_text(encoding="utf-8"))
+    assert found["goals"] == measure_smaller.GOALS and set(speed.SKILLS) == set(found["goals"])
+    models = [(one["layers"], one["hidden_size"], one["steps"]) for one in found["models"]]
+    assert models == [
+        (p.model.num_hidden_layers, p.model.hidden_size, measure_smaller.steps(p)) for p in measure_smaller.variants()
+    ]
+    two, *_, fewer_steps, lite = found["models"]
+    assert all(
+        fewer_steps["correct"][skill] < lite["correct"][skill] for skill in measure_smaller.GOALS
+    )
     assert two["bits_per_byte"] < 1.03 * lite["bits_per_byte"]
-    assert two["of_lite"]["median"] == min(one["of_lite"]["median"] for one in found["shapes"]) < 0.8
+    assert two["time"]["median"] == min(one["time"]["median"] for one in found["models"])
+    assert speed.misses(two, found["goals"]) and not speed.misses(lite, found["goals"])
 
 
 def test_the_page_without_results_says_so(tmp_path):

@@ -37,7 +37,7 @@ def write_page(folder: Path) -> None:
         "missed": missed(lines),
         "roofline": roofline(rows.get("roofline"), folder),
         "growth": growth(rows.get("growth"), folder),
-        "depth": depth(folder),
+        "smaller": smaller(folder),
     }
     page.write_text(Template(page.read_text(encoding="utf-8")).substitute(places), encoding="utf-8")
 
@@ -301,35 +301,39 @@ SKILLS = {
 }
 
 
-def depth(folder: Path) -> str:
-    """What models of other depths cost and can do, as `make measure-depth` found in folder/depth.json."""
-    results = folder / "depth.json"
+def smaller(folder: Path) -> str:
+    """What smaller models and fewer steps save and cost, as `make measure-smaller` found in folder/smaller.json."""
+    results = folder / "smaller.json"
     if not results.is_file():
-        return "This was not measured for these pages; `make measure-depth` measures it.\n"
+        return "This was not measured for these pages; `make measure-smaller` measures it.\n"
     found = json.loads(results.read_text(encoding="utf-8"))
-    goals, shapes = found["goals"], found["shapes"]
+    goals, models = found["goals"], found["models"]
     rows = [
-        "| layers | width | parameters | a step | bits per byte | "
+        "| layers | width | parameters | steps | time | bits per byte | "
         + " | ".join(SKILLS.values())
         + " |",
-        "|---|---:|---:|---:|---:|" + "---:|" * len(SKILLS),
+        "|---|---:|---:|---:|---:|---:|" + "---:|" * len(SKILLS),
     ]
-    for one in shapes:
+    for one in models:
         marks = " | ".join(mark(one["correct"][skill], goals[skill]) for skill in SKILLS)
-        name = f"{one['layers']} (`lite`)" if one is shapes[-1] else f"{one['layers']}"
+        layers = f"{one['layers']} (`lite`)" if one is models[-1] else f"{one['layers']}"
         rows.append(
-            f"| {name} | {one['hidden_size']} | {one['parameters'] / 1e6:.1f} M | {one['of_lite']['median']:.2f} "
-            f"| {one['bits_per_byte']:.3f} | {marks} |"
+            f"| {layers} | {one['hidden_size']} | {one['parameters'] / 1e6:.1f} M | {one['steps']:,} "
+            f"| {one['time']['median']:.2f} | {one['bits_per_byte']:.3f} | {marks} |"
         )
-    rows.append("| goal | | | | | " + " | ".join(f"{goals[skill]:.0%}" for skill in SKILLS) + " |")
-    bits = [one["bits_per_byte"] for one in shapes]
-    names = [one["correct"]["name"] for one in shapes]
-    short = [one for one in shapes if misses(one, goals)]
+    rows.append("| goal | | | | | | " + " | ".join(f"{goals[skill]:.0%}" for skill in SKILLS) + " |")
+    bits = [one["bits_per_byte"] for one in models]
+    names = [one["correct"]["name"] for one in models]
+    short = [one for one in models if misses(one, goals)]
+    *_, fewer_steps, lite = models
+    lower = 1 - lite["bits_per_byte"] / fewer_steps["bits_per_byte"]
     return (
         "\n".join(rows)
         + f"\n\nThe bits per byte lie between {min(bits):.3f} and {max(bits):.3f}; the right answers to *the user's "
         f"name* between {min(names):.0%} and {max(names):.0%}. "
-        f"{len(short)} of the {len(shapes)} models miss a goal (†). Measured on {found['machine']['date']}.\n"
+        f"Of the {len(models)} models {len(short)} miss a goal (†). From {fewer_steps['steps']:,} steps to "
+        f"{lite['steps']:,} `lite` lowers its bits per byte by {lower:.0%}, and brings the user's name from "
+        f"{names[-2]:.0%} to {names[-1]:.0%}. Measured on {found['machine']['date']}.\n"
     )
 
 
