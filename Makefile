@@ -65,7 +65,7 @@ compared/%.ipynb: chapters/%.ipynb
 	@$(RUN) -m pytest -q $(NBVAL) $<
 
 test: models  ## all tests: units, chapters against their stored outputs, rendered pages
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --maxprocesses 4 --dist worksteal tests
+	@$(RUN) -m pytest -q -n auto --maxprocesses 4 --dist worksteal tests
 	@+$(MAKE) -s --no-print-directory -j2 --output-sync=target TOGETHER=1 $(SINGLE:_build/executed/%=compared/%)
 	@$(RUN) -m pytest -q $(NBVAL) $(filter-out $(SINGLE:_build/executed/%=chapters/%),$(CHAPTERS))
 	@$(TOOL) render chapters

@@ -9,6 +9,8 @@ import os
 
 def pytest_configure(config):
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # gw0, gw1, …
+    if worker:
+        os.environ["OMP_NUM_THREADS"] = "1"  # for systems without the following
     if worker and hasattr(os, "sched_setaffinity"):
         usable = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {usable[int(worker.removeprefix("gw")) % len(usable)]})

@@ -18,7 +18,7 @@ from minimind_lite.data import TokenDataset, Windows
 from minimind_lite.evaluate import skill_table
 from minimind_lite.model import Transformer
 from minimind_lite.recipe import Preset
-from minimind_lite.train import make_optimizers, training_step
+from minimind_lite.train import choose_number_format, make_optimizers, pick_device, training_step
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "smaller.json"
 LITE = recipe.PRESETS["lite"]
@@ -50,16 +50,18 @@ def steps(preset: Preset) -> int:
 def stepper(preset: Preset):
     """A training step on the windows of pretraining, one after another."""
     torch.manual_seed(0)
-    model, training = Transformer(preset.model), preset.pretrain
+    device, training = pick_device(), preset.pretrain
+    model = Transformer(preset.model).to(device)
     windows = Windows(
         TokenDataset(recipe.pretrain_directory() / "tokens"), sequence_length=training.sequence_length,
         micro_batch_size=training.micro_batch_size,
     )  # fmt: skip
+    number_format = choose_number_format(training, model, windows[0][0], device)
     optimizers, numbers = make_optimizers(model, training), iter(range(training.total_steps))
 
     def step():
         number = next(numbers)
-        training_step(model, optimizers, windows[number], number, training, torch.bfloat16)
+        training_step(model, optimizers, windows[number], number, training, number_format)
 
     return step
 
@@ -75,11 +77,10 @@ def marks(preset: Preset) -> dict:
     for row in skill_table(chat, tokenizer, items)[:-1]:
         right, asked = skills.get(row["skill"], (0, 0))
         skills[row["skill"]] = right + row["correct"] * row["prompts"], asked + row["prompts"]
-    score = recipe.score_by_kind(base, tokenizer, texts)
     return {
         "layers": preset.model.num_hidden_layers, "hidden_size": preset.model.hidden_size,
         "parameters": sum(p.numel() for p in base.parameters()), "steps": steps(preset),
-        "bits_per_byte": score["bits_per_byte"], "by_kind": score["by_kind"],
+        "bits_per_byte": recipe.score_by_kind(base, tokenizer, texts)["bits_per_byte"],
         "correct": {skill: right / asked for skill, (right, asked) in skills.items()},
     }  # fmt: skip
 
@@ -92,7 +93,7 @@ def main() -> None:
         row["step"] = spread(some)
         # what its training takes, if that of lite takes 1
         row["time"] = spread([row["steps"] * a / (steps(LITE) * b) for a, b in zip(some, seconds[-1])])
-    results = {"machine": machine(), "entropy": corpus.entropy_bits_per_byte(), "goals": GOALS, "models": found}
+    results = {"machine": machine(), "goals": GOALS, "models": found}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(results, indent=1))
 
